@@ -1,0 +1,95 @@
+"""What a reload does to the endpoints: those that are equal stay, new ones are opened before old ones are closed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from freeswitch_zmq.errors import StartError
+from freeswitch_zmq.module.config import Config
+from freeswitch_zmq.module.proxy import Endpoint, EndpointOptions
+from freeswitch_zmq.module.publication import Publication, endpoint_options
+
+__all__ = ["EndpointChange"]
+
+
+class EndpointChange:
+    """The steps from one set of endpoints to another: `open_new`, then `finish` or `undo`.
+
+    Args:
+        publications: by name; those of the new configuration are there already, those that go still are.
+        config: the new one.
+    """
+
+    def __init__(self, publications: Mapping[str, Publication], config: Config) -> None:
+        self._publications = publications
+        self._config = config
+        self._kept: list[tuple[Endpoint, EndpointOptions]] = []
+        self._opened: list[tuple[Publication, Endpoint]] = []
+        self._old: list[tuple[Publication, Endpoint]] = []
+        self._closed_early: list[tuple[Publication, EndpointOptions]] = []
+
+    def open_new(self) -> None:
+        """Opens what is new."""
+        wanted = self._sort_out()
+        in_the_way = []
+        for publication, options in wanted:
+            if any(old.serves(options.address) for _, old in self._old):
+                in_the_way.append((publication, options))
+            else:
+                self._opened.append((publication, publication.open_endpoint(options)))
+        for publication, options in in_the_way:
+            for owner, old in [pair for pair in self._old if pair[1].serves(options.address)]:
+                self._old.remove((owner, old))
+                self._closed_early.append((owner, replace(old.options, address=old.address)))
+                owner.close_endpoint(old)
+            self._opened.append((publication, _open_freed(publication, options)))
+
+    def _sort_out(self) -> list[tuple[Publication, EndpointOptions]]:
+        """Which endpoints stay, which are to be closed, and (returned) which are to be opened."""
+        wanted: list[tuple[Publication, EndpointOptions]] = []
+        self._old = [(each, old) for each in self._publications.values() for old in each.endpoints]
+        for publisher in self._config.publishers:
+            publication = self._publications[publisher.name]
+            for options in endpoint_options(publisher, self._config.settings):
+                same = [
+                    (owner, old)
+                    for owner, old in self._old
+                    if owner is publication and old.serves(options.address) and old.options.same_socket(options)
+                ]
+                if same:
+                    self._old.remove(same[0])
+                    self._kept.append((same[0][1], options))
+                else:
+                    wanted.append((publication, options))
+        return wanted
+
+    def undo(self) -> None:
+        """Brings back what was there before `open_new`."""
+        for publication, endpoint in self._opened:
+            publication.close_endpoint(endpoint)
+        for publication, options in self._closed_early:
+            _open_freed(publication, options)
+
+    def finish(self) -> list[str]:
+        """Closes what is not wanted any more, and tells those that stay of their new limits."""
+        words = [f"{endpoint.address} opened" for _, endpoint in self._opened]
+        for publication, old in self._old:
+            publication.close_endpoint(old)
+            words.append(f"{old.address} closed")
+        for endpoint, options in self._kept:
+            endpoint.retune(options)
+        return words
+
+
+def _open_freed(publication: Publication, options: EndpointOptions) -> Endpoint:
+    """Opens an endpoint whose address one of ours had until just now: libzmq's I/O thread lets go of it a bit later."""
+    deadline = time.monotonic() + 1.0
+    while True:
+        try:
+            return publication.open_endpoint(options)
+        except StartError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)

@@ -1,0 +1,88 @@
+"""The four doors of mod_python3. Whatever comes in, nothing but an answer goes out: every exception ends here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from freeswitch_zmq.errors import ConfigError, EventZmqError
+from freeswitch_zmq.module import host
+from freeswitch_zmq.module.filters import closest
+from freeswitch_zmq.module.service import Service
+from freeswitch_zmq.module.status import as_json, as_text
+
+__all__ = ["fsapi", "handler", "runtime", "service", "xml_fetch"]
+
+HELP = """event_zmq publishes FreeSWITCH's events over ZeroMQ.
+
+  python event_zmq start          start it (as `pyrun event_zmq` and the startup-script do)
+  python event_zmq stop           stop it
+  python event_zmq reload         read the XML files anew and take up what changed in event_zmq.conf.xml
+  python event_zmq status         what it is doing
+  python event_zmq status json    the same for programs
+  python event_zmq help           this text"""
+
+NOT_FOUND = '<document type="freeswitch/xml"><section name="result"><result status="not found"/></section></document>'
+
+_service = Service()
+
+
+def service() -> Service:
+    """The one service of this switch."""
+    return _service
+
+
+def runtime(args: str) -> None:
+    """`startup-script` and `pyrun event_zmq [COMMAND]`; without a command it starts. The answer goes to the log."""
+    answer = _answer(args.strip() or "start")
+    if args.strip() and not answer.startswith("-ERR"):  # what is wrong was logged, and so was the start
+        host.log("INFO", answer)
+
+
+def fsapi(stream: Any, args: str) -> None:
+    """`python event_zmq COMMAND` on the console; the answer is what it prints."""
+    try:
+        stream.write(_answer(args) + "\n")
+    except Exception as error:  # noqa: BLE001  # survived and reported
+        _service.faults.caught("the console", error)
+
+
+def handler(session: Any, args: str) -> None:
+    """`<action application="python" data="event_zmq NAME"/>`: no callouts are configured, and the call learns that."""
+    try:
+        session.setVariable("event_zmq_status", "unavailable")
+        host.log("WARNING", f'a call came with "{args}", but call-outs are not part of this version')
+    except Exception as error:  # noqa: BLE001  # survived and reported
+        _service.faults.caught("the dialplan application", error)
+
+
+def xml_fetch() -> str:
+    """`xml-handler-script`: no bindings are configured, so nothing is found, at once."""
+    return NOT_FOUND
+
+
+def _answer(args: str) -> str:
+    """Does what `args` says and gives the console's answer."""
+    command = " ".join(args.split())
+    try:
+        if command in ("start", "stop", "reload"):
+            line: str = getattr(_service, command)()
+            return f"+OK {line}"
+        if command == "status":
+            return as_text(_service.status())
+        if command == "status json":
+            return as_json(_service.status())
+        if command == "help":
+            return HELP
+    except ConfigError as error:
+        for problem in error.problems:
+            host.log("ERR", f"event_zmq.conf: {problem}")
+        return "\n".join(f"-ERR event_zmq.conf: {problem}" for problem in error.problems)
+    except EventZmqError as error:
+        host.log("ERR", f"{command}: {error}")
+        return f"-ERR {error}"
+    except BaseException as error:  # noqa: BLE001  # survived and reported
+        _service.faults.caught(f'"{command}"', error)
+        return f"-ERR {command} failed: {type(error).__name__}; the log has a line about it"
+    known = ("start", "stop", "reload", "status", "status json", "help")
+    asked = f'there is no command "{command}"{closest(command, known)}' if command else "a command is missing"
+    return f"-ERR {asked}; use: {' | '.join(known)}"

@@ -1,0 +1,187 @@
+"""The pump: one thread takes every event from the switch and hands it to the publishers.
+
+It never waits for anybody but the switch. What it takes, it takes at once, so that FreeSWITCH's own queue, which drops
+without counting, stays empty; what can't go out as fast waits in the publishers' queues, where shedding is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Callable, Generic, TypeVar
+
+from freeswitch_zmq.errors import StartError
+from freeswitch_zmq.module import host
+from freeswitch_zmq.module.commands import Commands
+from freeswitch_zmq.module.publisher import Publisher, TakenEvent
+from freeswitch_zmq.module.worker import Worker
+
+__all__ = ["Pump"]
+
+CONSUMER_LENGTH = 250_000
+"""Slots of FreeSWITCH's queue (8 bytes each). It fills only while other Python code holds the GIL for long."""
+
+TAKE_AT_MOST = 500
+SEND_AT_MOST = 32
+"""Events taken and sent in one round. Taking one costs a tenth of sending one, and is what must not fall behind."""
+
+IDLE_MS = 100
+"""How long the pump sleeps when nothing happens; also how soon it notices a call or a stop."""
+
+BEHIND_MS = 1
+"""How long it sleeps for when the proxy threads are behind and no event comes."""
+
+FLUSH_SECONDS = 0.3
+"""What is queued may take this long to go out at a stop; the rest is shed."""
+
+T = TypeVar("T")
+
+
+class _Call(Generic[T]):
+    """A function to run in the pump's thread, and what came of it."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self.function = function
+        self.done = threading.Event()
+        self.result: list[T] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """See `Worker`."""
+        try:
+            self.result.append(self.function())
+        except BaseException as error:  # noqa: BLE001  # survived and reported
+            self.error = error
+        self.done.set()
+
+
+class Pump(Worker):
+    """See above.
+
+    Args:
+        commands: takes the events about the module's own commands away.
+        on_shutdown: called in the pump's thread when the switch's SHUTDOWN has been handed to the sockets.
+        on_error: called with an exception that was caught; the pump goes on.
+
+    Attributes:
+        taken: events that the switch handed over.
+        own: of these, the module's own commands.
+    """
+
+    def __init__(
+        self, commands: Commands, on_shutdown: Callable[[], None], on_error: Callable[[BaseException], None]
+    ) -> None:
+        super().__init__("event_zmq pump")
+        self.taken = self.own = 0
+        self._commands = commands
+        self._on_shutdown = on_shutdown
+        self._on_error = on_error
+        self._consumer: host.Consumer | None = None
+        self._publishers: tuple[Publisher, ...] = ()
+        self._calls: deque[_Call[object]] = deque()
+        self._shutdown_since = 0.0
+
+    def call(self, function: Callable[[], T], timeout: float = 5.0) -> T:
+        """Runs a function in the pump's thread, between two events, and gives what it returns.
+
+        Raises:
+            StartError: the pump did not come to it within `timeout` seconds.
+            Exception: whatever the function raised.
+        """
+        call = _Call(function)
+        self._calls.append(call)  # type: ignore[arg-type]  # the queue doesn't care what a call returns
+        if not call.done.wait(timeout) or not (call.result or call.error):
+            raise StartError(f"the event pump did not answer within {timeout:g} s; see the log for what it is doing")
+        if call.error is not None:
+            raise call.error
+        return call.result[0]
+
+    def attach(self, *publishers: Publisher) -> None:
+        """In the pump's thread: events go to these publishers from now on."""
+        self._publishers += publishers
+
+    def detach(self, *publishers: Publisher) -> None:
+        """In the pump's thread: no more events; what is queued goes out, within FLUSH_SECONDS for all."""
+        self._publishers = tuple(each for each in self._publishers if each not in publishers)
+        self._flush(publishers)
+
+    def open(self) -> None:
+        """See `Worker`."""
+        self._consumer = host.Consumer(CONSUMER_LENGTH)
+
+    def run(self) -> None:
+        """See `Worker`."""
+        behind = False
+        while not self.stopping:
+            try:
+                self._run_calls()
+                self._take(BEHIND_MS if behind else 0 if self._queued() else IDLE_MS)
+                behind = self._send()
+            except Exception as error:  # noqa: BLE001  # survived and reported
+                self._on_error(error)
+                # An error that comes back each time must not eat a processor.
+                time.sleep(0.01)
+
+    def close(self) -> None:
+        """See `Worker`."""
+        self._run_calls()
+        if self._consumer is not None:
+            self._consumer.close()
+
+    def _run_calls(self) -> None:
+        while self._calls:
+            self._calls.popleft().run()
+
+    def _queued(self) -> bool:
+        return any(publisher.queued for publisher in self._publishers)
+
+    def _take(self, wait_ms: int) -> None:
+        """Takes what the switch has, after waiting for the first event if nothing else is to be done."""
+        assert self._consumer is not None
+        pop = self._consumer.pop
+        event = pop(wait_ms)
+        # After the wait, so that an event is judged by the subscriptions of now.
+        for publisher in self._publishers:
+            publisher.update_subscriptions()
+        for _ in range(TAKE_AT_MOST):
+            if event is None:
+                return
+            self._offer(event)
+            event = pop(0)
+        if event is not None:
+            self._offer(event)
+
+    def _offer(self, event: host.Event) -> None:
+        self.taken += 1
+        name: str = event.getType()
+        if (name == "API" or name == "BACKGROUND_JOB") and self._commands.claim(event, name):
+            self.own += 1
+            return
+        taken = TakenEvent(event, name)
+        # Anyone who may send events can send a SHUTDOWN; only the switch can stop running.
+        last = name == "SHUTDOWN" and not host.running()
+        for publisher in self._publishers:
+            publisher.offer(taken, last)
+        if last:
+            self._flush(self._publishers)
+            self._on_shutdown()
+
+    def _send(self) -> bool:
+        """Sends some of what is queued. True when there is some left that nobody can take right now."""
+        behind = False
+        for publisher in self._publishers:
+            if publisher.queued and not publisher.send(SEND_AT_MOST):
+                behind = True
+        return behind
+
+    def _flush(self, publishers: tuple[Publisher, ...]) -> None:
+        """Sends what is queued, within FLUSH_SECONDS for all; after that only the newest event of each."""
+        deadline = time.monotonic() + FLUSH_SECONDS
+        for publisher in publishers:
+            while publisher.queued and time.monotonic() < deadline:
+                if not publisher.send(SEND_AT_MOST):
+                    time.sleep(BEHIND_MS / 1000)  # the proxy threads are behind
+            publisher.shed_queue(keep=1)
+            publisher.send(1)
+            publisher.shed_queue()

@@ -1,0 +1,132 @@
+"""One parameter of the configuration: its name, how its text is read, its default, the line of help.
+
+Readers take the text of a `value` attribute and give what it means, or raise ValueError with what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import zmq
+
+__all__ = ["Parameter", "boolean", "checked", "choice", "endpoint", "not_yet", "whole_number"]
+
+Reader = Callable[[str], Any]
+
+_TRUE = ("true", "yes", "on", "1", "enabled", "t", "y")
+_FALSE = ("false", "no", "off", "0", "disabled", "f", "n")
+_TCP = re.compile(r"tcp://(?P<host>\[[^\]]+\]|[^:/\[\]]+):(?P<port>\d+|\*)")
+_BIND = ("tcp", "ipc", "inproc", "tipc")
+_CONNECT = ("tcp", "ipc", "inproc", "tipc", "pgm", "epgm", "norm")
+_CAPABILITY = {"pgm": "pgm", "epgm": "pgm", "norm": "norm", "tipc": "tipc", "ipc": "ipc"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A `<param name="…" value="…"/>`.
+
+    Attributes:
+        name: as it stands in the file.
+        read: text -> value; raises ValueError.
+        default: as it would stand in the file; None: without the parameter there is nothing.
+        help: one line for the admin.
+        repeatable: it may stand there more than once; the value is a tuple then.
+    """
+
+    name: str
+    read: Reader
+    default: str | None
+    help: str
+    repeatable: bool = False
+
+    @property
+    def field(self) -> str:
+        """Its name in Python."""
+        return self.name.replace("-", "_")
+
+
+def boolean(text: str) -> bool:
+    """As FreeSWITCH takes them."""
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(f'"{text}" is neither true nor false')
+
+
+def whole_number(least: int, most: int) -> Reader:
+    """A number from `least` to `most`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise ValueError(f'"{text}" is not a whole number from {least} to {most}')
+        return int(text)
+
+    return read
+
+
+def choice(*words: str) -> Reader:
+    """One of the words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f'"{text}" is not one of: {", ".join(words)}')
+        return text
+
+    return read
+
+
+def checked(make: Callable[[str], object]) -> Reader:
+    """A text from which `make` can build something; it stays a text, so that configurations can be compared."""
+
+    def read(text: str) -> str:
+        make(text)
+        return text
+
+    return read
+
+
+def not_yet(word: str, what: str) -> Reader:
+    """A parameter of the contract whose feature is still to come: only `word` is taken."""
+
+    def read(text: str) -> str:
+        if text != word:
+            raise ValueError(f'"{text}" can\'t be had: {what} is not part of this version; leave it at "{word}"')
+        return text
+
+    return read
+
+
+def endpoint(verb: str) -> Reader:
+    """A ZeroMQ endpoint to `bind` or to `connect`."""
+    schemes = _BIND if verb == "bind" else _CONNECT
+
+    def read(text: str) -> str:
+        scheme, separator, address = text.partition("://")
+        if not separator or not address:
+            raise ValueError(f'"{text}" is not an endpoint such as tcp://127.0.0.1:5556 or ipc:///run/events')
+        if scheme not in schemes:
+            hint = "; multicast goes with connect" if scheme in _CONNECT else ""
+            raise ValueError(f'"{text}": {verb} takes {", ".join(name + "://" for name in schemes)}{hint}')
+        if scheme == "tcp":
+            _check_tcp(text, verb)
+        if scheme in _CAPABILITY and not zmq.has(_CAPABILITY[scheme]):
+            raise ValueError(
+                f'"{text}": the installed libzmq {zmq.zmq_version()} was built without {_CAPABILITY[scheme]}; '
+                "Debian's python3-zmq has pgm and norm, the wheels from PyPI don't"
+            )
+        return text
+
+    return read
+
+
+def _check_tcp(text: str, verb: str) -> None:
+    parsed = _TCP.fullmatch(text)
+    if not parsed:
+        raise ValueError(f'"{text}" is not of the form tcp://HOST:PORT (an IPv6 address stands in brackets)')
+    if verb == "connect" and "*" in (parsed["port"], parsed["host"]):
+        raise ValueError(f'"{text}": to connect takes an address and a port, not *')
+    if parsed["port"] != "*" and not 1 <= int(parsed["port"]) <= 65535:
+        raise ValueError(f'"{text}": the port is not from 1 to 65535 (tcp://HOST:* takes any free one)')

@@ -1,0 +1,217 @@
+"""From the pump's inproc socket to the network: one thread for each endpoint, in which libzmq's proxy runs.
+
+The proxy runs without the GIL. A socket of its own for each endpoint is what lets an endpoint come and go at a reload
+without its neighbours noticing, and lets access control tell them apart.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import secrets
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Callable
+
+import zmq
+
+from freeswitch_zmq.errors import StartError
+from freeswitch_zmq.module.publisher import INPROC_HWM
+from freeswitch_zmq.module.worker import Worker
+
+__all__ = ["Endpoint", "EndpointOptions"]
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+_MULTICAST = ("pgm://", "epgm://", "norm://")
+_DRAIN_AT_MOST = 4 * INPROC_HWM
+_REBIND_SECONDS = 1.0
+
+LINGER_MS = 400
+"""What is on its way to subscribers at a stop gets this long; a subscriber that doesn't read can't hold it up more."""
+
+_REMEDIES = {
+    errno.EADDRINUSE: "another program listens there, perhaps a second switch; take another port or stop that program",
+    errno.EADDRNOTAVAIL: "this machine has no such address; name one of its own, or * for all",
+    errno.ENODEV: "this machine has no such interface or address; name one of its own, or * for all",
+    errno.EACCES: "FreeSWITCH's user may not open it; take a port above 1023, or a folder that the user can write to",
+    errno.ENOENT: "there is no such folder; create it, writable for FreeSWITCH's user",
+}
+
+
+@dataclass(frozen=True)
+class EndpointOptions:
+    """How a socket to the network is set up; `address` as in the configuration."""
+
+    address: str
+    connect: bool
+    send_hwm: int
+    handshake_ms: int
+    max_message_bytes: int
+    ipv6: bool
+    zap_domain: str
+
+    def same_socket(self, other: EndpointOptions) -> bool:
+        """Whether going from one to the other can keep the socket and its connections."""
+        return (
+            replace(
+                self,
+                address=other.address,
+                handshake_ms=other.handshake_ms,
+                max_message_bytes=other.max_message_bytes,
+                zap_domain=other.zap_domain,
+            )
+            == other
+        )
+
+
+class Endpoint(Worker):
+    """A PUB-compatible socket that is bound or connected, fed from a publisher's inproc address.
+
+    Args:
+        context: the module's.
+        inproc: where the publisher's socket is bound.
+        options: see there.
+        on_error: called with an exception that ended the proxy.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        inproc: str,
+        options: EndpointOptions,
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(f"event_zmq {options.address}")
+        self.options = options
+        self.address = options.address
+        self._context = context
+        self._inproc = inproc
+        self._on_error = on_error
+        self._control_address = f"inproc://event_zmq-control-{secrets.token_hex(8)}"
+        self._control: zmq.Socket[bytes] | None = None
+        self._back: zmq.Socket[bytes] | None = None
+        self._front: zmq.Socket[bytes] | None = None
+        self._retuned = threading.Event()
+
+    def open(self) -> None:
+        """See `Worker`."""
+        self._control = self._context.socket(zmq.PULL)
+        self._control.set(zmq.LINGER, 0)
+        self._control.bind(self._control_address)
+        self._front = self._context.socket(zmq.XPUB)
+        self._set_options(self._front)
+        try:
+            if self.options.connect:
+                self._front.connect(self.options.address)
+            else:
+                self._front.bind(self.options.address)
+        except zmq.ZMQError as error:
+            verb = "connect to" if self.options.connect else "listen on"
+            remedy = _REMEDIES.get(error.errno or 0, "see the address in event_zmq.conf.xml")
+            raise StartError(f"can't {verb} {self.options.address}: {error}; {remedy}") from error
+        if not self.options.connect:
+            last = self._front.get(zmq.LAST_ENDPOINT)
+            assert isinstance(last, bytes)
+            self.address = last.decode().rstrip("\0")
+        self._back = self._context.socket(zmq.XSUB)
+        self._back.set(zmq.LINGER, 0)
+        self._back.set(zmq.RCVHWM, INPROC_HWM)
+        self._back.connect(self._inproc)
+        if self.address.startswith(_MULTICAST):
+            self._back.send(b"\x01")  # nobody can subscribe over multicast, so everything goes out
+
+    def _set_options(self, front: zmq.Socket[bytes]) -> None:
+        options = self.options
+        front.set(zmq.SNDHWM, options.send_hwm)
+        front.set(zmq.IPV6, int(options.ipv6))
+        front.set(zmq.HANDSHAKE_IVL, options.handshake_ms)
+        front.set(zmq.MAXMSGSIZE, options.max_message_bytes)
+        if options.zap_domain:
+            front.set_string(zmq.ZAP_DOMAIN, options.zap_domain)
+            front.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
+
+    def run(self) -> None:
+        """See `Worker`."""
+        assert self._front is not None
+        assert self._back is not None
+        while not self.stopping:
+            zmq.proxy_steerable(self._back, self._front, None, self._control)
+            if not self.stopping:
+                self._listen_anew()
+        # The proxy ends at once; what the pump handed over before still goes out.
+        for _ in range(_DRAIN_AT_MOST):
+            try:
+                parts = self._back.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            self._front.send_multipart(parts, zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """See `Worker`."""
+        for socket in (self._back, self._control):
+            if socket is not None:
+                socket.close()
+        if self._front is not None:
+            self._front.close(LINGER_MS)
+
+    def wake(self) -> None:
+        """Ends the proxy's loop, from any thread."""
+        with self._context.socket(zmq.PUSH) as control:
+            control.set(zmq.LINGER, 100)
+            control.set(zmq.SNDTIMEO, 100)
+            control.connect(self._control_address)
+            control.send(b"TERMINATE")
+
+    def failed(self, error: BaseException) -> None:
+        """See `Worker`."""
+        self._on_error(error)
+
+    def retune(self, options: EndpointOptions, timeout: float = 5.0) -> None:
+        """Takes up other limits for new connections; the socket and those that are there stay.
+
+        Raises:
+            StartError: the thread did not answer within `timeout` seconds.
+        """
+        if options == replace(self.options, address=options.address):
+            self.options = options
+            return
+        self.options = options
+        self._retuned.clear()
+        self.wake()
+        if not self._retuned.wait(timeout):
+            raise StartError(f"{self.name} did not take up its new settings within {timeout:g} s")
+
+    def _listen_anew(self) -> None:
+        """Libzmq copies a socket's options when it begins to listen, so that is begun anew for them to count."""
+        assert self._front is not None
+        self._set_options(self._front)
+        if not self.options.connect:
+            self._front.unbind(self.address)
+            _bind_again(self._front, self.address)
+        self._retuned.set()
+
+    def serves(self, address: str) -> bool:
+        """Whether a `bind` of this text means the socket that is open here."""
+        return address in (self.options.address, self.address) or _same_place(address, self.address)
+
+
+def _bind_again(front: zmq.Socket[bytes], address: str) -> None:
+    """The I/O thread may take a moment to let go of the address."""
+    deadline = time.monotonic() + _REBIND_SECONDS
+    while True:
+        try:
+            front.bind(address)
+            return
+        except zmq.ZMQError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
+
+
+def _same_place(asked: str, bound: str) -> bool:
+    """`tcp://HOST:*` is any port of that host, and `*` the same as all addresses."""
+    pattern = re.escape(asked).replace(r"tcp://\*:", r"tcp://(?:0\.0\.0\.0|\[::\]):")
+    pattern = re.sub(r":\\\*$", r":[0-9]+", pattern)
+    return re.fullmatch(pattern, bound) is not None

@@ -1,0 +1,180 @@
+"""One publisher inside the pump: its filters, its numbers, its queue and its end of the inproc socket."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import NamedTuple
+
+import zmq
+
+from freeswitch_zmq.module import host
+from freeswitch_zmq.module.config import PublisherConfig
+from freeswitch_zmq.module.filters import EventFilter, FieldFilter, HeaderFilter
+from freeswitch_zmq.module.subscriptions import Subscriptions
+from freeswitch_zmq.wire import TopicFormat, close_json, known_prefix, open_json, select_fields
+
+__all__ = ["Publisher", "TakenEvent"]
+
+INPROC_HWM = 1000
+"""Events between the pump and each proxy thread: enough that the proxy never runs dry, and bounded."""
+
+SUBSCRIPTIONS_A_ROUND = 1000
+"""Subscriptions read in one go, so that a peer that sends them without end can't keep events from flowing."""
+
+
+class TakenEvent:
+    """An event that the pump took from the switch. Serialized once, and only when somebody wants it."""
+
+    __slots__ = ("_event", "_opened", "name", "subclass")
+
+    def __init__(self, event: host.Event, name: str) -> None:
+        self._event: host.Event | None = event
+        self._opened = ""
+        self.name = name
+        self.subclass: str | None = event.getHeader("Event-Subclass") if name == "CUSTOM" else None
+
+    def header(self, name: str) -> str | None:
+        """A header's value; Event-Name is the real one, whatever the event says of itself."""
+        if name == "Event-Name":
+            return self.name
+        assert self._event is not None
+        value: str | None = self._event.getHeader(name)
+        return value
+
+    def opened_json(self) -> str:
+        """Its JSON as `wire.open_json` gives it."""
+        if not self._opened:
+            assert self._event is not None
+            self._opened = open_json(self._event.serialize("json"), self.name)
+            self._event = None  # the switch's copy is about twice as large as the text
+        return self._opened
+
+
+class _Queued(NamedTuple):
+    event: TakenEvent
+    sequence: int
+    name_sequence: int
+    topic: bytes
+
+
+class Publisher:
+    """Made, used and closed in the pump's thread; only the counters are read by others.
+
+    Attributes:
+        epoch: microseconds since 1970 at which it started.
+        accepted: events that passed the filters; the last number given out.
+        published: of these, handed to the sockets.
+        skipped: of these, nobody had subscribed.
+        shed: of these, dropped here: the queue was full, or the module stopped.
+    """
+
+    def __init__(self, config: PublisherConfig, context: zmq.Context[zmq.Socket[bytes]], inproc: str) -> None:
+        self.inproc = inproc
+        self.epoch = time.time_ns() // 1000
+        self.accepted = self.published = self.skipped = self.shed = 0
+        self.subscriptions = Subscriptions()
+        self._names: dict[str, int] = {}
+        self._queue: deque[_Queued] = deque()
+        self.configure(config)
+        self._socket = context.socket(zmq.XPUB)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.set(zmq.SNDHWM, INPROC_HWM)
+        # A full inproc pipe means that the proxy thread is behind: the events stay in our queue, where they are
+        # counted, instead of being dropped by libzmq.
+        self._socket.set(zmq.XPUB_NODROP, 1)
+        self._socket.bind(inproc)
+
+    def configure(self, config: PublisherConfig) -> None:
+        """Takes up filters, formats and sizes; numbers and sockets stay."""
+        self.config = config
+        self._take = EventFilter(config.event_filter)
+        self._leave = EventFilter(config.event_exclude)
+        self._header_filters = [HeaderFilter(text) for text in config.header_filter]
+        self._fields = FieldFilter(config.fields) if config.fields else None
+        self._topic = TopicFormat(config.format_fields) if config.framing == "topic" else None
+
+    @property
+    def queued(self) -> int:
+        """Events waiting for their turn."""
+        return len(self._queue)
+
+    def offer(self, event: TakenEvent, last: bool = False) -> None:
+        """Numbers an event that passes the filters, and queues it if somebody wants it.
+
+        Args:
+            event: the next one that the switch delivered.
+            last: it is the switch's SHUTDOWN, which is never shed.
+        """
+        name = event.name
+        if not self._take.matches(name, event.subclass) or self._leave.matches(name, event.subclass):
+            return
+        for header_filter in self._header_filters:
+            if not header_filter.holds(event.header(header_filter.header) or ""):
+                return
+        self.accepted += 1
+        name_sequence = self._names[name] = self._names.get(name, 0) + 1
+        if self._topic is not None:
+            topic = self._topic.topic(event.header) if self.subscriptions else b""
+            wanted = bool(self.subscriptions) and self.subscriptions.want(topic)
+        else:
+            topic = b""
+            wanted = self.subscriptions.may_want(known_prefix(name))
+        if not wanted:
+            self.skipped += 1
+        elif len(self._queue) >= self.config.queue_size and not last:
+            self.shed += 1
+        else:
+            self._queue.append(_Queued(event, self.accepted, name_sequence, topic))
+
+    def send(self, most: int) -> int:
+        """Hands up to `most` queued events to the sockets.
+
+        Returns:
+            How many left the queue; fewer than `most` when it is empty or the proxy threads are behind.
+        """
+        for done in range(most):
+            if not self._queue:
+                return done
+            queued = self._queue[0]
+            try:
+                self._send(queued)
+            except zmq.Again:
+                return done
+            except BaseException:
+                self.shed += 1  # one event that can't be sent must not hold up those behind it
+                self._queue.popleft()
+                raise
+            self._queue.popleft()
+        return most
+
+    def _send(self, queued: _Queued) -> None:
+        opened = queued.event.opened_json()
+        if self._fields is not None:
+            opened = select_fields(opened, self._fields.keeps)
+        message = close_json(opened, self.epoch, queued.sequence, queued.name_sequence)
+        if not self.subscriptions.want(queued.topic if self._topic is not None else message):
+            self.skipped += 1
+            return
+        if self._topic is not None:
+            self._socket.send(queued.topic, zmq.NOBLOCK | zmq.SNDMORE)
+        self._socket.send(message, zmq.NOBLOCK)
+        self.published += 1
+
+    def update_subscriptions(self) -> None:
+        """Reads what subscribers told since the last time."""
+        for _ in range(SUBSCRIPTIONS_A_ROUND):
+            if not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+                return
+            self.subscriptions.update(self._socket.recv(zmq.NOBLOCK))
+
+    def shed_queue(self, keep: int = 0) -> None:
+        """Gives up what is still queued, counted, but for the `keep` newest."""
+        while len(self._queue) > keep:
+            self._queue.popleft()
+            self.shed += 1
+
+    def close(self) -> None:
+        """Closes the inproc socket; what was handed to it still reaches the proxies."""
+        self.shed_queue()
+        self._socket.close()

@@ -1,0 +1,182 @@
+"""Everything that is open while the module runs: opened in one order, changed at a reload, closed in reverse."""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable
+
+import zmq
+
+from freeswitch_zmq.module import host
+from freeswitch_zmq.module.access import Access
+from freeswitch_zmq.module.change import EndpointChange
+from freeswitch_zmq.module.commands import Commands
+from freeswitch_zmq.module.config import Config
+from freeswitch_zmq.module.events import Pump
+from freeswitch_zmq.module.faults import Faults
+from freeswitch_zmq.module.publication import Publication, endpoint_options
+from freeswitch_zmq.module.worker import Worker
+
+__all__ = ["Running"]
+
+_TERM_SECONDS = 1.0
+
+
+class Running:
+    """The pump and the commands are there from the beginning, the rest once `open` has a configuration.
+
+    Args:
+        faults: where unexpected exceptions go.
+        on_shutdown: called when the switch's SHUTDOWN has gone out.
+
+    Attributes:
+        commands: runs API commands.
+        publications: by name.
+    """
+
+    def __init__(self, faults: Faults, on_shutdown: Callable[[], None]) -> None:
+        self.commands = Commands()
+        self.publications: dict[str, Publication] = {}
+        self.pump = Pump(self.commands, on_shutdown, lambda error: faults.caught("the event pump", error))
+        self._faults = faults
+        self._workers: list[Worker] = []
+
+    def start_pump(self) -> None:
+        """Events are taken from now on, and commands can be run."""
+        self._start(self.pump)
+
+    def open(self, config: Config) -> None:
+        """Opens what the configuration says.
+
+        Raises:
+            StartError: something can't be opened. Call `close` then.
+        """
+        self.config = config
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(config.settings.io_threads)
+        self._access = Access(self.context, lambda error: self._faults.caught("access control", error))
+        self._start(self._access)
+        for publisher in config.publishers:
+            publication = self._add_publication(publisher.name, config)
+            for options in endpoint_options(publisher, config.settings):
+                publication.open_endpoint(options)
+        self.pump.call(lambda: self.pump.attach(*[each.publisher for each in self.publications.values()]))
+
+    def _start(self, worker: Worker) -> None:
+        self._workers.append(worker)
+        worker.start()
+
+    def _add_publication(self, name: str, config: Config) -> Publication:
+        publisher = next(each for each in config.publishers if each.name == name)
+        publication = Publication(
+            publisher, self.context, lambda error: self._faults.caught(f'publisher "{name}"', error)
+        )
+        self.publications[name] = publication
+        self._access.rules[name] = publication.rule
+        self.pump.call(publication.make_publisher)
+        return publication
+
+    def reload(self, config: Config) -> list[str]:
+        """Goes over to another configuration; what is the same in both is not touched.
+
+        Returns:
+            What changed, in words.
+
+        Raises:
+            StartError: something new can't be opened. The old configuration is in force as before.
+        """
+        added = [each.name for each in config.publishers if each.name not in self.publications]
+        change = EndpointChange(self.publications, config)
+        try:
+            for name in added:
+                self._add_publication(name, config)
+            change.open_new()
+        except BaseException:
+            change.undo()
+            for name in added:
+                self._remove_publication(name)
+            raise
+        wanted = {each.name: each for each in config.publishers}
+        removed = [name for name in self.publications if name not in wanted]
+        changed = [each.name for each in self.config.publishers if wanted.get(each.name, each) != each]
+        self.pump.call(lambda: self._take_up(config, added))
+        for name in removed:
+            self._remove_publication(name)
+        notes = [
+            f'publisher "{name}" {what}'
+            for names, what in ((added, "added"), (removed, "removed"), (changed, "changed"))
+            for name in names
+        ]
+        notes += change.finish()
+        if config.settings.io_threads != self.config.settings.io_threads:
+            notes.append("io-threads is taken up at the next start")
+        self.config = config
+        return notes
+
+    def _take_up(self, config: Config, added: list[str]) -> None:
+        """In the pump's thread, between two events."""
+        for publisher in config.publishers:
+            publication = self.publications[publisher.name]
+            if publisher.name in added:
+                self.pump.attach(publication.publisher)
+            elif publisher != publication.config:
+                publication.publisher.configure(publisher)
+                publication.rule.configure(publisher.apply_inbound_acl)
+                publication.config = publisher
+
+    def _remove_publication(self, name: str) -> None:
+        publication = self.publications.pop(name, None)
+        if publication is None:
+            return
+        if publication.has_publisher:
+            self.pump.call(lambda: self.pump.detach(publication.publisher))
+        for endpoint in list(publication.endpoints):
+            publication.close_endpoint(endpoint)
+        self.pump.call(publication.close_publisher)
+        self._access.rules.pop(name, None)
+
+    def close(self) -> None:
+        """Closes everything, within about two seconds, whatever state it is in."""
+        problems = []
+        for step in (self._detach_all, self._stop_endpoints, self._stop_workers, self._term):
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001   # the other steps must be taken all the same
+                problems.append(error)
+        for problem in problems:
+            self._faults.caught("stopping", problem)
+
+    def _detach_all(self) -> None:
+        if self.pump.alive:
+            publishers = [each.publisher for each in self.publications.values() if each.has_publisher]
+            self.pump.call(lambda: self.pump.detach(*publishers))
+
+    def _stop_endpoints(self) -> None:
+        endpoints = [endpoint for each in self.publications.values() for endpoint in each.endpoints]
+        for endpoint in endpoints:
+            endpoint.ask_to_stop()
+        for endpoint in endpoints:
+            if not endpoint.stop():
+                host.log("ERR", f"the thread of {endpoint.name} did not end; please report this")
+        if self.pump.alive:
+            for each in self.publications.values():
+                self.pump.call(each.close_publisher)
+
+    def _stop_workers(self) -> None:
+        for worker in reversed(self._workers):
+            if not worker.stop():
+                host.log("ERR", f"the thread {worker.name} did not end; please report this")
+
+    def _term(self) -> None:
+        context = getattr(self, "context", None)
+        if context is None:
+            return
+        # Waits for the last bytes to subscribers, and for sockets that other scripts have in this context.
+        thread = threading.Thread(target=context.term, name="event_zmq term", daemon=True)
+        thread.start()
+        thread.join(_TERM_SECONDS)
+        if thread.is_alive():
+            host.log(
+                "WARNING",
+                "another script still has a socket of event_zmq's ZeroMQ context open; it should close it when it "
+                'gets ContextTerminated (docs/operations.md, "inproc")',
+            )

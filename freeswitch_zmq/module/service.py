@@ -1,0 +1,162 @@
+"""Start, stop, reload and status: one at a time, whoever asks, and after a failure nothing is left."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import zmq
+
+from freeswitch_zmq.errors import EventZmqError, StateError
+from freeswitch_zmq.module import forksafety, host, status
+from freeswitch_zmq.module.faults import Faults
+from freeswitch_zmq.module.keeper import Keeper
+from freeswitch_zmq.module.running import Running
+from freeswitch_zmq.module.source import await_commands, read_config, reload_xml
+
+__all__ = ["Service"]
+
+_SHUTDOWN_WAIT_SECONDS = 0.2
+
+
+class Service:
+    """There is one in the switch, for as long as its process lives.
+
+    Attributes:
+        faults: unexpected exceptions.
+    """
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self._lock = threading.Lock()
+        self._doing = ""
+        self._running: Running | None = None
+        self._keeper: Keeper | None = None
+        self._started = 0.0
+
+    @contextlib.contextmanager
+    def _alone(self, doing: str) -> Iterator[None]:
+        if not self._lock.acquire(blocking=False):
+            raise StateError(f"event_zmq is {self._doing or 'busy'}; try again when that is done")
+        self._doing = doing
+        try:
+            yield
+        finally:
+            self._doing = ""
+            self._lock.release()
+
+    def start(self) -> str:
+        """Brings everything up. Gives a line about it.
+
+        Raises:
+            EventZmqError: it can't be started; nothing is left of the attempt.
+        """
+        with self._alone("starting"):
+            if self._running is not None:
+                raise StateError("event_zmq is running already; `reload` takes up a changed configuration")
+            if not host.running():
+                raise StateError("the switch is shutting down")
+            running = Running(self.faults, self._shutdown_seen)
+            try:
+                running.start_pump()
+                await_commands(running.commands)
+                config = read_config(running.commands)
+                forksafety.ensure(running.commands, config.settings.threaded_system_exec)
+                running.open(config)
+                self._keeper = Keeper(running, self.faults, self._shut_down)
+                self._keeper.start()
+            except BaseException:
+                running.close()
+                self._keeper = None
+                raise
+            self._running = running
+            self._started = time.monotonic()
+            line = "started: " + "; ".join(
+                f'publisher "{name}" at {", ".join(endpoint.address for endpoint in each.endpoints)}'
+                for name, each in running.publications.items()
+            )
+        host.log("NOTICE", line)
+        return line
+
+    def stop(self) -> str:
+        """Takes everything down. Gives a line about it.
+
+        Raises:
+            StateError: it is not running.
+        """
+        with self._alone("stopping"):
+            if self._running is None:
+                raise StateError("event_zmq is not running; `pyrun event_zmq` starts it")
+            self._take_down()
+        host.log("NOTICE", "stopped")
+        return "stopped"
+
+    def _take_down(self) -> None:
+        running, keeper = self._running, self._keeper
+        self._running = self._keeper = None
+        self._started = 0.0
+        if keeper is not None:
+            keeper.stop()
+        if running is not None:
+            running.close()
+
+    def reload(self) -> str:
+        """Reads the XML anew and takes up what changed. Gives a line about it.
+
+        Raises:
+            EventZmqError: the old configuration is in force as before.
+        """
+        with self._alone("reloading"):
+            if self._running is None:
+                raise StateError("event_zmq is not running; `pyrun event_zmq` starts it")
+            reload_xml(self._running.commands)
+            config = read_config(self._running.commands)
+            forksafety.ensure(self._running.commands, config.settings.threaded_system_exec)
+            notes = self._running.reload(config)
+            line = f"reloaded: {'; '.join(notes) or 'nothing changed'}"
+        host.log("NOTICE", line)
+        return line
+
+    def status(self) -> dict[str, Any]:
+        """What `status json` prints."""
+        running = self._running
+        state = "running" if running is not None else self._doing or "stopped"
+        ask = running.commands.instant if running is not None else host.instant
+        core_uuid = ask("global_getvar core_uuid").strip()
+        threaded = forksafety.is_on(ask)
+        result = status.head(state, self._started, core_uuid, threaded, self.faults.count)
+        if running is not None:
+            result["publishers"] = {
+                name: status.publication_status(each) for name, each in list(running.publications.items())
+            }
+        return result
+
+    def context(self) -> zmq.Context[zmq.Socket[bytes]]:
+        """The ZeroMQ context, for other scripts of the same switch.
+
+        Raises:
+            StateError: the module is not running.
+        """
+        if self._running is None:
+            raise StateError("event_zmq is not running; `pyrun event_zmq` starts it")
+        return self._running.context
+
+    def _shutdown_seen(self) -> None:
+        """In the pump's thread."""
+        if self._keeper is not None:
+            self._keeper.shutdown()
+
+    def _shut_down(self) -> None:
+        """In the keeper's thread. The switch won't wait for anybody, so neither do we."""
+        host.log("NOTICE", "the switch shuts down; stopping")
+        got = self._lock.acquire(timeout=_SHUTDOWN_WAIT_SECONDS)
+        try:
+            self._take_down()
+        except EventZmqError as error:
+            self.faults.caught("the stop at shutdown", error)
+        finally:
+            if got:
+                self._lock.release()

@@ -1,0 +1,43 @@
+"""What mod_python3 loads as `event_zmq`: hands its four doors on to the package, and says what is missing.
+
+mod_python3 runs this file anew at each call, so nothing is kept here.
+"""
+
+import freeswitch
+
+try:
+    from freeswitch_zmq.module import entry
+except Exception as error:  # noqa: BLE001  # of whatever kind: the console must be told
+    entry = None
+    PROBLEM = (
+        f"event_zmq can't be loaded: {error}. It needs the package freeswitch_zmq beside this script, and pyzmq and "
+        "ujson for FreeSWITCH's own Python: apt-get install python3-zmq python3-ujson"
+    )
+    freeswitch.consoleLog("ERR", PROBLEM + "\n")
+
+NOT_FOUND = '<document type="freeswitch/xml"><section name="result"><result status="not found"/></section></document>'
+
+
+def runtime(args=""):
+    """`startup-script` and `pyrun event_zmq`."""
+    if entry is not None:
+        entry.runtime(args)
+
+
+def fsapi(session="na", stream=None, env=None, args=""):  # noqa: ARG001  # as mod_python3 calls it
+    """`python event_zmq …` on the console."""
+    if entry is not None:
+        entry.fsapi(stream, args)
+    elif stream is not None:
+        stream.write(f"-ERR {PROBLEM}\n")
+
+
+def handler(session=None, args=""):
+    """`<action application="python" data="event_zmq …"/>`."""
+    if entry is not None:
+        entry.handler(session, args)
+
+
+def xml_fetch(params=None, args=""):  # noqa: ARG001  # as mod_python3 calls it
+    """`xml-handler-script`."""
+    return NOT_FOUND if entry is None else entry.xml_fetch()
