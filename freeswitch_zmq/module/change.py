@@ -25,7 +25,6 @@ class EndpointChange:
     def __init__(self, publications: Mapping[str, Publication], config: Config) -> None:
         self._publications = publications
         self._config = config
-        self._kept: list[tuple[Endpoint, EndpointOptions]] = []
         self._opened: list[tuple[Publication, Endpoint]] = []
         self._old: list[tuple[Publication, Endpoint]] = []
         self._closed_early: list[tuple[Publication, EndpointOptions]] = []
@@ -60,7 +59,6 @@ class EndpointChange:
                 ]
                 if same:
                     self._old.remove(same[0])
-                    self._kept.append((same[0][1], options))
                 else:
                     wanted.append((publication, options))
         return wanted
@@ -73,13 +71,11 @@ class EndpointChange:
             _open_freed(publication, options)
 
     def finish(self) -> list[str]:
-        """Closes what is not wanted any more, and tells those that stay of their new limits."""
+        """Closes what is not wanted any more. Gives what was opened and closed, in words."""
         words = [f"{endpoint.address} opened" for _, endpoint in self._opened]
         for publication, old in self._old:
             publication.close_endpoint(old)
             words.append(f"{old.address} closed")
-        for endpoint, options in self._kept:
-            endpoint.retune(options)
         return words
 
 

@@ -80,7 +80,7 @@ class Pump(Worker):
         self._consumer: host.Consumer | None = None
         self._publishers: tuple[Publisher, ...] = ()
         self._calls: deque[_Call[object]] = deque()
-        self._shutdown_since = 0.0
+        self._running_until = 0.0
 
     def call(self, function: Callable[[], T], timeout: float = 5.0) -> T:
         """Runs a function in the pump's thread, between two events, and gives what it returns.
@@ -117,6 +117,7 @@ class Pump(Worker):
             try:
                 self._run_calls()
                 self._take(BEHIND_MS if behind else 0 if self._queued() else IDLE_MS)
+                self._hurry_at_shutdown()
                 behind = self._send()
             except Exception as error:  # noqa: BLE001  # survived and reported
                 self._on_error(error)
@@ -174,6 +175,14 @@ class Pump(Worker):
             if publisher.queued and not publisher.send(SEND_AT_MOST):
                 behind = True
         return behind
+
+    def _hurry_at_shutdown(self) -> None:
+        """Once the switch is shutting down its SHUTDOWN event must get through, whatever stands in line before it."""
+        if host.running():
+            self._running_until = time.monotonic()
+        elif time.monotonic() - self._running_until > FLUSH_SECONDS:
+            for publisher in self._publishers:
+                publisher.shed_queue()
 
     def _flush(self, publishers: tuple[Publisher, ...]) -> None:
         """Sends what is queued, within FLUSH_SECONDS for all; after that only the newest event of each."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 import errno
 import re
 import secrets
-import threading
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Callable
 
 import zmq
@@ -26,7 +24,6 @@ Context = zmq.Context[zmq.Socket[bytes]]
 
 _MULTICAST = ("pgm://", "epgm://", "norm://")
 _DRAIN_AT_MOST = 4 * INPROC_HWM
-_REBIND_SECONDS = 1.0
 
 LINGER_MS = 400
 """What is on its way to subscribers at a stop gets this long; a subscriber that doesn't read can't hold it up more."""
@@ -53,17 +50,12 @@ class EndpointOptions:
     zap_domain: str
 
     def same_socket(self, other: EndpointOptions) -> bool:
-        """Whether going from one to the other can keep the socket and its connections."""
-        return (
-            replace(
-                self,
-                address=other.address,
-                handshake_ms=other.handshake_ms,
-                max_message_bytes=other.max_message_bytes,
-                zap_domain=other.zap_domain,
-            )
-            == other
-        )
+        """Whether going from one to the other keeps the socket and its connections.
+
+        The limits for new peers and `ipv6` wait until a socket is opened anyway: libzmq copies them when it begins to
+        listen, and beginning anew would cut all connections.
+        """
+        return (self.connect, self.send_hwm) == (other.connect, other.send_hwm)
 
 
 class Endpoint(Worker):
@@ -93,7 +85,6 @@ class Endpoint(Worker):
         self._control: zmq.Socket[bytes] | None = None
         self._back: zmq.Socket[bytes] | None = None
         self._front: zmq.Socket[bytes] | None = None
-        self._retuned = threading.Event()
 
     def open(self) -> None:
         """See `Worker`."""
@@ -136,10 +127,7 @@ class Endpoint(Worker):
         """See `Worker`."""
         assert self._front is not None
         assert self._back is not None
-        while not self.stopping:
-            zmq.proxy_steerable(self._back, self._front, None, self._control)
-            if not self.stopping:
-                self._listen_anew()
+        zmq.proxy_steerable(self._back, self._front, None, self._control)
         # The proxy ends at once; what the pump handed over before still goes out.
         for _ in range(_DRAIN_AT_MOST):
             try:
@@ -168,46 +156,9 @@ class Endpoint(Worker):
         """See `Worker`."""
         self._on_error(error)
 
-    def retune(self, options: EndpointOptions, timeout: float = 5.0) -> None:
-        """Takes up other limits for new connections; the socket and those that are there stay.
-
-        Raises:
-            StartError: the thread did not answer within `timeout` seconds.
-        """
-        if options == replace(self.options, address=options.address):
-            self.options = options
-            return
-        self.options = options
-        self._retuned.clear()
-        self.wake()
-        if not self._retuned.wait(timeout):
-            raise StartError(f"{self.name} did not take up its new settings within {timeout:g} s")
-
-    def _listen_anew(self) -> None:
-        """Libzmq copies a socket's options when it begins to listen, so that is begun anew for them to count."""
-        assert self._front is not None
-        self._set_options(self._front)
-        if not self.options.connect:
-            self._front.unbind(self.address)
-            _bind_again(self._front, self.address)
-        self._retuned.set()
-
     def serves(self, address: str) -> bool:
         """Whether a `bind` of this text means the socket that is open here."""
         return address in (self.options.address, self.address) or _same_place(address, self.address)
-
-
-def _bind_again(front: zmq.Socket[bytes], address: str) -> None:
-    """The I/O thread may take a moment to let go of the address."""
-    deadline = time.monotonic() + _REBIND_SECONDS
-    while True:
-        try:
-            front.bind(address)
-            return
-        except zmq.ZMQError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-                raise
-        time.sleep(0.005)
 
 
 def _same_place(asked: str, bound: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import zmq
 
@@ -55,7 +55,7 @@ class _Queued(NamedTuple):
     event: TakenEvent
     sequence: int
     name_sequence: int
-    topic: bytes
+    topic: Optional[bytes]
 
 
 class Publisher:
@@ -76,6 +76,7 @@ class Publisher:
         self.subscriptions = Subscriptions()
         self._names: dict[str, int] = {}
         self._queue: deque[_Queued] = deque()
+        self._ready: deque[tuple[Optional[bytes], bytes]] = deque()
         self.configure(config)
         self._socket = context.socket(zmq.XPUB)
         self._socket.set(zmq.LINGER, 0)
@@ -97,7 +98,7 @@ class Publisher:
     @property
     def queued(self) -> int:
         """Events waiting for their turn."""
-        return len(self._queue)
+        return len(self._queue) + len(self._ready)
 
     def offer(self, event: TakenEvent, last: bool = False) -> None:
         """Numbers an event that passes the filters, and queues it if somebody wants it.
@@ -114,15 +115,17 @@ class Publisher:
                 return
         self.accepted += 1
         name_sequence = self._names[name] = self._names.get(name, 0) + 1
-        if self._topic is not None:
-            topic = self._topic.topic(event.header) if self.subscriptions else b""
-            wanted = bool(self.subscriptions) and self.subscriptions.want(topic)
+        topic = None
+        if not self.subscriptions:
+            wanted = False
+        elif self._topic is not None:
+            topic = self._topic.topic(event.header)
+            wanted = self.subscriptions.want(topic)
         else:
-            topic = b""
             wanted = self.subscriptions.may_want(known_prefix(name))
         if not wanted:
             self.skipped += 1
-        elif len(self._queue) >= self.config.queue_size and not last:
+        elif self.queued >= self.config.queue_size and not last:
             self.shed += 1
         else:
             self._queue.append(_Queued(event, self.accepted, name_sequence, topic))
@@ -131,35 +134,42 @@ class Publisher:
         """Hands up to `most` queued events to the sockets.
 
         Returns:
-            How many left the queue; fewer than `most` when it is empty or the proxy threads are behind.
-        """
-        for done in range(most):
-            if not self._queue:
-                return done
-            queued = self._queue[0]
-            try:
-                self._send(queued)
-            except zmq.Again:
-                return done
-            except BaseException:
-                self.shed += 1  # one event that can't be sent must not hold up those behind it
-                self._queue.popleft()
-                raise
-            self._queue.popleft()
-        return most
+            How many were ready to go out; 0 also when the proxy threads are behind.
 
-    def _send(self, queued: _Queued) -> None:
-        opened = queued.event.opened_json()
-        if self._fields is not None:
-            opened = select_fields(opened, self._fields.keeps)
-        message = close_json(opened, self.epoch, queued.sequence, queued.name_sequence)
-        if not self.subscriptions.want(queued.topic if self._topic is not None else message):
+        Raises:
+            Exception: an event could not be serialized; it is counted as shed, and the next call goes on behind it.
+        """
+        # First all the work, then all the sending: what is sent in a row wakes the proxy thread and the I/O thread
+        # once, and waking two threads costs as much as serializing an event.
+        while self._queue and len(self._ready) < most:
+            self._prepare(self._queue.popleft())
+        sent = 0
+        try:
+            while self._ready:
+                topic, message = self._ready[0]
+                if topic is not None:
+                    self._socket.send(topic, zmq.NOBLOCK | zmq.SNDMORE)
+                self._socket.send(message, zmq.NOBLOCK)
+                self._ready.popleft()
+                self.published += 1
+                sent += 1
+        except zmq.Again:
+            pass  # only a first frame meets it: the rest of a message goes where its beginning went
+        return sent
+
+    def _prepare(self, queued: _Queued) -> None:
+        try:
+            opened = queued.event.opened_json()
+            if self._fields is not None:
+                opened = select_fields(opened, self._fields.keeps)
+            message = close_json(opened, self.epoch, queued.sequence, queued.name_sequence)
+        except BaseException:
+            self.shed += 1  # one event that can't be serialized must not hold up those behind it
+            raise
+        if self.subscriptions.want(message if queued.topic is None else queued.topic):
+            self._ready.append((queued.topic, message))
+        else:
             self.skipped += 1
-            return
-        if self._topic is not None:
-            self._socket.send(queued.topic, zmq.NOBLOCK | zmq.SNDMORE)
-        self._socket.send(message, zmq.NOBLOCK)
-        self.published += 1
 
     def update_subscriptions(self) -> None:
         """Reads what subscribers told since the last time."""
@@ -170,6 +180,8 @@ class Publisher:
 
     def shed_queue(self, keep: int = 0) -> None:
         """Gives up what is still queued, counted, but for the `keep` newest."""
+        self.shed += len(self._ready)
+        self._ready.clear()
         while len(self._queue) > keep:
             self._queue.popleft()
             self.shed += 1

@@ -107,8 +107,7 @@ class Running:
             for name in names
         ]
         notes += change.finish()
-        if config.settings.io_threads != self.config.settings.io_threads:
-            notes.append("io-threads is taken up at the next start")
+        notes += [f"{what} counts from the next start on" for what in _later(self.config, config)]
         self.config = config
         return notes
 
@@ -180,3 +179,17 @@ class Running:
                 "another script still has a socket of event_zmq's ZeroMQ context open; it should close it when it "
                 'gets ContextTerminated (docs/operations.md, "inproc")',
             )
+
+
+def _later(old: Config, new: Config) -> list[str]:
+    """What a running socket or context can't take up."""
+    words = [name for name in ("io_threads", "ipv6") if getattr(old.settings, name) != getattr(new.settings, name)]
+    before = {each.name: each for each in old.publishers}
+    for each in new.publishers:
+        was = before.get(each.name, each)
+        words += [
+            f'{name} of publisher "{each.name}"'
+            for name in ("handshake_ms", "max_message_bytes")
+            if getattr(was, name) != getattr(each, name)
+        ]
+    return [word.replace("_", "-") for word in words]

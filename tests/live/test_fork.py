@@ -1,0 +1,23 @@
+"""`system` on a real FreeSWITCH that runs the module: no fork, no crash, no event lost."""
+
+from __future__ import annotations
+
+from tests.conftest import SwitchFactory
+from tests.support.module import Module, Subscriber, configuration, sequences, ticks
+
+
+def test_two_hundred_system_commands_under_load(live_switch_factory: SwitchFactory) -> None:
+    module = Module(live_switch_factory(event_zmq_xml=configuration()))
+    module.start()
+    switch = module.switch
+    with Subscriber(module.endpoint()) as subscriber:
+        subscriber.subscribed(switch)
+        switch.api("bgapi evgen 10000 60 1000")
+        for _ in range(200):
+            switch.api("system /bin/true")
+        events = subscriber.until(lambda event: event.get("Bench-Seq") == "9999", timeout=60)
+    numbers = sequences(events)
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert len(ticks(events)) == 10_000
+    assert switch.running
+    assert module.status()["errors"] == 0

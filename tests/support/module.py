@@ -1,0 +1,166 @@
+"""The module on a running switch, as a test drives and watches it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import zmq
+
+from .switch import Switch
+
+LOOPBACK = "tcp://127.0.0.1:*"
+
+Event = dict[str, Any]
+Param = tuple[str, str]
+
+
+def configuration(*publishers: str, settings: Sequence[Param] = ()) -> str:
+    """An event_zmq.conf.xml of these `<publisher>` elements; by default one on a free port of 127.0.0.1."""
+    return (
+        '<configuration name="event_zmq.conf" description="test">'
+        f"<settings>{params(settings)}</settings>"
+        f"<publishers>{''.join(publishers or (publisher(),))}</publishers></configuration>"
+    )
+
+
+def publisher(*given: Param, name: str = "default", bind: str = LOOPBACK) -> str:
+    """A `<publisher>`; `bind` may be empty for none."""
+    return f"<publisher name={quoteattr(name)}>{params(([('bind', bind)] if bind else []) + list(given))}</publisher>"
+
+
+def params(given: Iterable[Param]) -> str:
+    """`<param>` elements."""
+    return "".join(f"<param name={quoteattr(name)} value={quoteattr(value)}/>" for name, value in given)
+
+
+class Module:
+    """`python event_zmq …` on a switch."""
+
+    def __init__(self, switch: Switch) -> None:
+        self.switch = switch
+
+    def command(self, words: str, timeout: float = 30.0) -> str:
+        """What the console answers."""
+        return self.switch.api(f"python event_zmq {words}", timeout).strip()
+
+    def start(self) -> None:
+        """Starts it; an answer other than +OK fails the test."""
+        answer = self.command("start")
+        assert answer.startswith("+OK started"), answer
+
+    def reload(self, xml: str) -> str:
+        """Writes another configuration and reloads; the console's answer."""
+        self.switch.write_config(xml)
+        return self.command("reload")
+
+    def status(self) -> dict[str, Any]:
+        """`status json`."""
+        status: dict[str, Any] = json.loads(self.command("status json"))
+        return status
+
+    def publisher(self, name: str = "default") -> dict[str, Any]:
+        """A publisher's part of the status."""
+        part: dict[str, Any] = self.status()["publishers"][name]
+        return part
+
+    def endpoint(self, name: str = "default", number: int = 0) -> str:
+        """Where a publisher really listens."""
+        endpoint: str = self.publisher(name)["endpoints"][number]
+        return endpoint
+
+    def at_rest(self, name: str = "default", timeout: float = 30.0) -> dict[str, Any]:
+        """The status of a publisher that has nothing queued; it must add up."""
+        part = self.wait(lambda: self.publisher(name), lambda now: now["queued"] == 0, timeout)
+        assert part["accepted"] == part["published"] + part["skipped"] + part["shed"], part
+        return part
+
+    @staticmethod
+    def wait(look: Callable[[], Any], good: Callable[[Any], bool], timeout: float = 10.0) -> Any:
+        """Looks until what it sees is good, and gives that."""
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = look()
+            if good(seen):
+                return seen
+            assert time.monotonic() < deadline, f"still {seen} after {timeout:g} s"
+            time.sleep(0.05)
+
+
+class Subscriber:
+    """A SUB socket with its own context, and without a high-water mark: what is lost is lost by the switch."""
+
+    def __init__(self, *endpoints: str, prefixes: Sequence[bytes] = (b"",), hwm: int = 0) -> None:
+        self._context = zmq.Context()
+        self.socket = self._context.socket(zmq.SUB)
+        self.socket.set(zmq.LINGER, 0)
+        self.socket.set(zmq.RCVHWM, hwm)
+        self.socket.set(zmq.RECONNECT_IVL, 50)
+        for prefix in prefixes:
+            self.socket.subscribe(prefix)
+        for endpoint in endpoints:
+            self.socket.connect(endpoint.replace("0.0.0.0", "127.0.0.1"))
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+        self._context.term()
+
+    def frames(self, timeout: float = 10.0) -> list[bytes]:
+        """The next message, all of it."""
+        assert self.socket.poll(timeout * 1000), f"no message within {timeout:g} s"
+        return self.socket.recv_multipart()
+
+    def raw(self, timeout: float = 10.0) -> bytes:
+        """The next message's last frame: the JSON."""
+        return self.frames(timeout)[-1]
+
+    def event(self, timeout: float = 10.0) -> Event:
+        """The next event."""
+        event: Event = json.loads(self.raw(timeout))
+        return event
+
+    def until(self, last: Callable[[Event], bool], timeout: float = 10.0) -> list[Event]:
+        """All events up to the first for which `last` is true, that one included."""
+        events: list[Event] = []
+        deadline = time.monotonic() + timeout
+        while True:
+            events.append(self.event(max(deadline - time.monotonic(), 0.001)))
+            if last(events[-1]):
+                return events
+
+    def nothing(self, seconds: float) -> None:
+        """Fails when anything comes."""
+        assert not self.socket.poll(seconds * 1000), self.socket.recv_multipart()
+
+    def subscribed(self, switch: Switch, timeout: float = 10.0) -> None:
+        """Returns when events come through, and leaves nothing unread of what came until then."""
+        mark = secrets.token_hex(8)
+        deadline = time.monotonic() + timeout
+        while True:
+            switch.sendevent("CUSTOM", [("Event-Subclass", "test::mark"), ("Mark", mark)])
+            if self.socket.poll(100):
+                break
+            assert time.monotonic() < deadline, f"no event within {timeout:g} s"
+        last = secrets.token_hex(8)
+        switch.sendevent("CUSTOM", [("Event-Subclass", "test::mark"), ("Mark", last)])
+        self.until(lambda event: event.get("Mark") == last, timeout)
+
+
+def sequences(events: Iterable[Event]) -> list[int]:
+    """Their ZMQ-Sequence."""
+    return [int(event["ZMQ-Sequence"]) for event in events]
+
+
+def ticks(events: Iterable[Event]) -> list[Event]:
+    """Those of `evgen`."""
+    return [event for event in events if event.get("Event-Subclass") == "bench::tick"]

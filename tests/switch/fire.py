@@ -1,0 +1,21 @@
+"""For a test's script folder: fires, from within the switch, the events that lie as JSON in a file.
+
+`python fire FILE`: a list of [name, subclass, [[header, value], …], body or null].
+"""
+
+import json
+from pathlib import Path
+
+import freeswitch
+
+
+def fsapi(session, stream, env, args):
+    """Fires them all."""
+    for name, subclass, headers, body in json.loads(Path(args).read_text("utf-8")):
+        event = freeswitch.Event(name, subclass) if subclass else freeswitch.Event(name)
+        for header, value in headers:
+            event.addHeader(header, value)
+        if body is not None:
+            event.addBody(body)
+        event.fire()
+    stream.write("+OK")

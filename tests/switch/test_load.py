@@ -1,0 +1,51 @@
+"""Under load: nobody waits, nothing is lost that need not be."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import pytest
+
+from tests.conftest import SwitchFactory
+from tests.support.module import Module, Subscriber, configuration, sequences, ticks
+
+
+@pytest.fixture
+def module(switch_factory: SwitchFactory) -> Module:
+    module = Module(switch_factory(event_zmq_xml=configuration()))
+    module.start()
+    return module
+
+
+def test_latency_at_a_thousand_events_a_second(module: Module) -> None:
+    with Subscriber(module.endpoint()) as subscriber:
+        subscriber.subscribed(module.switch)
+        module.switch.api("bgapi evgen 5000 60 1000")
+        waited = []
+        while len(waited) < 5000:
+            raw = subscriber.raw()
+            now = time.monotonic_ns()
+            at = raw.find(b'"Bench-NS":"')
+            if at > 0:
+                waited.append(now - int(raw[at + 12 : raw.index(b'"', at + 12)]))
+        median = statistics.median(waited) / 1e6
+        print(f"median {median:.3f} ms, p99 {statistics.quantiles(waited, n=100)[98] / 1e6:.3f} ms")
+        # Its figure belongs in a benchmark; this is the promise that nothing sleeps on the way.
+        assert median < 5.0
+
+
+def test_a_subscriber_that_stops_reading_costs_the_others_nothing(module: Module) -> None:
+    switch = module.switch
+    with Subscriber(module.endpoint()) as good, Subscriber(module.endpoint(), hwm=10) as stuck:
+        good.subscribed(switch)
+        stuck.subscribed(switch)
+        while good.socket.poll(300):
+            good.frames()
+        switch.api("bgapi evgen 10000 60 2000")
+        events = good.until(lambda event: event.get("Bench-Seq") == "9999", timeout=40)
+        numbers = sequences(events)
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        assert len(ticks(events)) == 10_000
+        assert switch.api("originate loopback/1000 &hangup()").startswith("+OK")
+    assert module.at_rest()["shed"] == 0
