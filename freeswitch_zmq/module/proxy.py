@@ -88,7 +88,7 @@ class Endpoint(Worker):
 
     def open(self) -> None:
         """See `Worker`."""
-        self._control = self._context.socket(zmq.PULL)
+        self._control = self._context.socket(zmq.PAIR)  # libzmq 4.3.5 may answer on it
         self._control.set(zmq.LINGER, 0)
         self._control.bind(self._control_address)
         self._front = self._context.socket(zmq.XPUB)
@@ -101,7 +101,8 @@ class Endpoint(Worker):
         except zmq.ZMQError as error:
             verb = "connect to" if self.options.connect else "listen on"
             remedy = _REMEDIES.get(error.errno or 0, "see the address in event_zmq.conf.xml")
-            raise StartError(f"can't {verb} {self.options.address}: {error}; {remedy}") from error
+            reason = zmq.strerror(error.errno or 0)
+            raise StartError(f"can't {verb} {self.options.address}: {reason}; {remedy}") from error
         if not self.options.connect:
             last = self._front.get(zmq.LAST_ENDPOINT)
             assert isinstance(last, bytes)
@@ -146,7 +147,7 @@ class Endpoint(Worker):
 
     def wake(self) -> None:
         """Ends the proxy's loop, from any thread."""
-        with self._context.socket(zmq.PUSH) as control:
+        with self._context.socket(zmq.PAIR) as control:
             control.set(zmq.LINGER, 100)
             control.set(zmq.SNDTIMEO, 100)
             control.connect(self._control_address)
