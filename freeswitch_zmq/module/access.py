@@ -69,10 +69,9 @@ class Access(Worker):
         context: zmq.Context[zmq.Socket[bytes]],
         on_error: Callable[[BaseException], None],
     ) -> None:
-        super().__init__("event_zmq access")
+        super().__init__("event_zmq access", on_error)
         self.rules: dict[str, Rule] = {}
         self._context = context
-        self._on_error = on_error
         self._control_address = f"inproc://event_zmq-control-{secrets.token_hex(8)}"
         self._handler: zmq.Socket[bytes] | None = None
         self._control: zmq.Socket[bytes] | None = None
@@ -111,10 +110,6 @@ class Access(Worker):
             control.connect(self._control_address)
             control.send(b"", zmq.NOBLOCK)
 
-    def failed(self, error: BaseException) -> None:
-        """See `Worker`."""
-        self._on_error(error)
-
     def _answer(self, frames: list[bytes]) -> None:
         assert self._handler is not None
         # [peer, "", version, request, domain, address, identity, mechanism, …]; libzmq itself sends it.
@@ -126,6 +121,6 @@ class Access(Worker):
             if rule is not None and rule.lets_in(address):
                 status, text = _OK, b"OK"
         except Exception as error:  # noqa: BLE001  # survived and reported
-            self._on_error(error)
+            self.on_error(error)
         request_id = request[1] if len(request) > 1 else b""
         self._handler.send_multipart([*envelope, b"1.0", request_id, status, text, b"", b""], zmq.NOBLOCK)

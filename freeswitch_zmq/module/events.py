@@ -26,7 +26,7 @@ TAKE_AT_MOST = 500
 SEND_AT_MOST = 32
 """Events taken and sent in one round. Taking one costs a tenth of sending one, and is what must not fall behind."""
 
-IDLE_MS = 100
+IDLE_MS = 50
 """How long the pump sleeps when nothing happens; also how soon it notices a call or a stop."""
 
 BEHIND_MS = 1
@@ -72,11 +72,10 @@ class Pump(Worker):
     def __init__(
         self, commands: Commands, on_shutdown: Callable[[], None], on_error: Callable[[BaseException], None]
     ) -> None:
-        super().__init__("event_zmq pump")
+        super().__init__("event_zmq pump", on_error)
         self.taken = self.own = 0
         self._commands = commands
         self._on_shutdown = on_shutdown
-        self._on_error = on_error
         self._consumer: host.Consumer | None = None
         self._publishers: tuple[Publisher, ...] = ()
         self._calls: deque[_Call[object]] = deque()
@@ -120,7 +119,7 @@ class Pump(Worker):
                 self._hurry_at_shutdown()
                 behind = self._send()
             except Exception as error:  # noqa: BLE001  # survived and reported
-                self._on_error(error)
+                self.on_error(error)
                 # An error that comes back each time must not eat a processor.
                 time.sleep(0.01)
 

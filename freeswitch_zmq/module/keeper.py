@@ -32,9 +32,8 @@ class Keeper(Worker):
     """
 
     def __init__(self, running: Running, faults: Faults, on_shutdown: Callable[[], None]) -> None:
-        super().__init__("event_zmq keeper")
+        super().__init__("event_zmq keeper", lambda error: faults.caught("the keeper", error))
         self._running = running
-        self._faults = faults
         self._on_shutdown = on_shutdown
         self._woken = threading.Event()
         self._shutdown = False
@@ -64,11 +63,7 @@ class Keeper(Worker):
             try:
                 self._tick(time.monotonic())
             except Exception as error:  # noqa: BLE001  # survived and reported
-                self._faults.caught("the keeper", error)
-
-    def failed(self, error: BaseException) -> None:
-        """See `Worker`."""
-        self._faults.caught("the keeper", error)
+                self.on_error(error)
 
     def _orphaned(self) -> bool:
         if host.running():

@@ -75,12 +75,11 @@ class Endpoint(Worker):
         options: EndpointOptions,
         on_error: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(f"event_zmq {options.address}")
+        super().__init__(f"event_zmq {options.address}", on_error)
         self.options = options
         self.address = options.address
         self._context = context
         self._inproc = inproc
-        self._on_error = on_error
         self._control_address = f"inproc://event_zmq-control-{secrets.token_hex(8)}"
         self._control: zmq.Socket[bytes] | None = None
         self._back: zmq.Socket[bytes] | None = None
@@ -152,10 +151,6 @@ class Endpoint(Worker):
             control.set(zmq.SNDTIMEO, 100)
             control.connect(self._control_address)
             control.send(b"TERMINATE")
-
-    def failed(self, error: BaseException) -> None:
-        """See `Worker`."""
-        self._on_error(error)
 
     def serves(self, address: str) -> bool:
         """Whether a `bind` of this text means the socket that is open here."""

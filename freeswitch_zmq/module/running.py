@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from functools import partial
 from typing import Callable
 
 import zmq
@@ -55,25 +57,26 @@ class Running:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(config.settings.io_threads)
         self._access = Access(self.context, lambda error: self._faults.caught("access control", error))
         self._start(self._access)
+        self._add_publications([each.name for each in config.publishers], config)
         for publisher in config.publishers:
-            publication = self._add_publication(publisher.name, config)
             for options in endpoint_options(publisher, config.settings):
-                publication.open_endpoint(options)
+                self.publications[publisher.name].open_endpoint(options)
         self.pump.call(lambda: self.pump.attach(*[each.publisher for each in self.publications.values()]))
 
     def _start(self, worker: Worker) -> None:
         self._workers.append(worker)
         worker.start()
 
-    def _add_publication(self, name: str, config: Config) -> Publication:
-        publisher = next(each for each in config.publishers if each.name == name)
-        publication = Publication(
-            publisher, self.context, lambda error: self._faults.caught(f'publisher "{name}"', error)
-        )
-        self.publications[name] = publication
-        self._access.rules[name] = publication.rule
-        self.pump.call(publication.make_publisher)
-        return publication
+    def _add_publications(self, names: Sequence[str], config: Config) -> None:
+        added = []
+        for each in config.publishers:
+            if each.name in names:
+                where = f'publisher "{each.name}"'
+                publication = Publication(each, self.context, partial(self._faults.caught, where))
+                self.publications[each.name] = publication
+                self._access.rules[each.name] = publication.rule
+                added.append(publication)
+        self.pump.call(lambda: _each(added, Publication.make_publisher))
 
     def reload(self, config: Config) -> list[str]:
         """Goes over to another configuration; what is the same in both is not touched.
@@ -87,8 +90,7 @@ class Running:
         added = [each.name for each in config.publishers if each.name not in self.publications]
         change = EndpointChange(self.publications, config)
         try:
-            for name in added:
-                self._add_publication(name, config)
+            self._add_publications(added, config)
             change.open_new()
         except BaseException:
             change.undo()
@@ -157,8 +159,8 @@ class Running:
             if not endpoint.stop():
                 host.log("ERR", f"the thread of {endpoint.name} did not end; please report this")
         if self.pump.alive:
-            for each in self.publications.values():
-                self.pump.call(each.close_publisher)
+            publications = list(self.publications.values())
+            self.pump.call(lambda: _each(publications, Publication.close_publisher))
 
     def _stop_workers(self) -> None:
         for worker in reversed(self._workers):
@@ -179,6 +181,11 @@ class Running:
                 "another script still has a socket of event_zmq's ZeroMQ context open; it should close it when it "
                 'gets ContextTerminated (docs/operations.md, "inproc")',
             )
+
+
+def _each(publications: Sequence[Publication], action: Callable[[Publication], None]) -> None:
+    for publication in publications:
+        action(publication)
 
 
 def _later(old: Config, new: Config) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Callable
 
 from freeswitch_zmq.errors import StartError
 
@@ -20,10 +21,12 @@ class Worker:
 
     Args:
         name: of the thread, for people who look at a process.
+        on_error: called in the thread with what `run` or `close` raised; the thread is gone then.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, on_error: Callable[[BaseException], None]) -> None:
         self.name = name
+        self.on_error = on_error
         self.stopping = False
         self.failure: BaseException | None = None
         self._ready = threading.Event()
@@ -84,14 +87,14 @@ class Worker:
             self._ready.set()
             try:
                 self.run()
-            except BaseException as error:  # noqa: BLE001  # reported by `failed`
+            except BaseException as error:  # noqa: BLE001  # reported
                 self.failure = error
-                self.failed(error)
+                self.on_error(error)
         finally:
             try:
                 self.close()
-            except BaseException as error:  # noqa: BLE001  # reported by `failed`
-                self.failed(error)
+            except BaseException as error:  # noqa: BLE001  # reported
+                self.on_error(error)
             finally:
                 self._ready.set()
 
@@ -107,6 +110,3 @@ class Worker:
 
     def wake(self) -> None:
         """Called by `stop` from another thread: gets `run` out of a wait."""
-
-    def failed(self, error: BaseException) -> None:
-        """Called in the thread when `run` or `close` raised."""
