@@ -1,6 +1,7 @@
 """What mod_python3 loads as `event_zmq`: hands its four doors on to the package, and says what is missing.
 
-mod_python3 runs this file anew at each call, so nothing is kept here.
+mod_python3 runs this file anew at each call, so nothing is kept here. The arguments have no defaults on purpose: when
+they are not UTF-8 mod_python3 calls without any and with an exception pending, and nothing must run then.
 """
 
 import freeswitch
@@ -18,26 +19,26 @@ except Exception as error:  # noqa: BLE001  # of whatever kind: the console must
 NOT_FOUND = '<document type="freeswitch/xml"><section name="result"><result status="not found"/></section></document>'
 
 
-def runtime(args=""):
+def runtime(args):
     """`startup-script` and `pyrun event_zmq`."""
     if entry is not None:
         entry.runtime(args)
 
 
-def fsapi(session="na", stream=None, env=None, args=""):  # noqa: ARG001  # as mod_python3 calls it
+def fsapi(session, stream, env, args):  # noqa: ARG001  # as mod_python3 calls it
     """`python event_zmq …` on the console."""
     if entry is not None:
         entry.fsapi(stream, args)
-    elif stream is not None:
+    else:
         stream.write(f"-ERR {PROBLEM}\n")
 
 
-def handler(session=None, args=""):
+def handler(session, args):
     """`<action application="python" data="event_zmq …"/>`."""
     if entry is not None:
         entry.handler(session, args)
 
 
-def xml_fetch(params=None, args=""):  # noqa: ARG001  # as mod_python3 calls it
+def xml_fetch(params, args):  # noqa: ARG001  # as mod_python3 calls it
     """`xml-handler-script`."""
     return NOT_FOUND if entry is None else entry.xml_fetch()

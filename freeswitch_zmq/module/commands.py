@@ -17,13 +17,13 @@ __all__ = ["Commands"]
 
 
 class _Job:
-    """One command under way; `bgapi` and the answer each bring an event with its id."""
+    """One command under way. Two events bear its id: the one about `bgapi`, and the answer."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
         self.output = ""
         self.abandoned = False
-        self.events_to_come = 2
+        self.to_come = {"API", "BACKGROUND_JOB"}
 
 
 class Commands:
@@ -60,8 +60,9 @@ class Commands:
         answer = host.instant(f"bgapi uuid:{job_id} {command}")
         if not answer.startswith("+OK"):
             with self._lock:
-                del self._jobs[job_id]
-                self._expected[_split(command)] -= 1
+                # It was not run; the event about `bgapi` itself comes all the same, if it has not come already.
+                self._seen(job_id, job, "BACKGROUND_JOB")
+                self._take_expected(_split(command))
             raise HostError(f'FreeSWITCH did not take "{command}": {answer.strip() or "no answer"}')
         if not job.done.wait(timeout):
             job.abandoned = True
@@ -72,39 +73,49 @@ class Commands:
         """The same for one of the commands that may run under the GIL (`host.INSTANT`)."""
         with self._lock:
             self._expect(command)
-        return host.instant(command)
+        try:
+            return host.instant(command)
+        except ValueError:
+            with self._lock:
+                self._take_expected(_split(command))
+            raise
 
     def claim(self, event: host.Event, name: str) -> bool:
         """Whether an API or BACKGROUND_JOB event is about a command of ours; takes the answer out of it."""
         if name == "BACKGROUND_JOB":
-            return self._claim_id(event.getHeader("Job-UUID"), event)
+            return self._claim_id(event.getHeader("Job-UUID"), name, event)
         command, argument = (
             event.getHeader("API-Command") or "",
             event.getHeader("API-Command-Argument") or "",
         )
         if command == "bgapi" and argument.startswith("uuid:"):
-            return self._claim_id(argument[5:].split(" ", 1)[0], None)
+            return self._claim_id(argument[5:].split(" ", 1)[0], name, event)
         with self._lock:
-            if self._expected[command, argument] > 0:
-                self._expected[command, argument] -= 1
-                if not self._expected[command, argument]:
-                    del self._expected[command, argument]
-                return True
-            del self._expected[command, argument]
-            return False
+            return self._take_expected((command, argument))
 
     def _claim_id(self, job_id: str | None, event: host.Event | None) -> bool:
         with self._lock:
             job = self._jobs.get(job_id or "")
-            if job is None:
+            if job is None or name not in job.to_come:
                 return False
-            job.events_to_come -= 1
-            if not job.events_to_come:
-                del self._jobs[job_id or ""]
-        if event is not None:
+            self._seen(job_id or "", job, name)
+        if name == "BACKGROUND_JOB":
             job.output = event.getBody() or ""
             job.done.set()
             self.late += job.abandoned
+        return True
+
+    def _seen(self, job_id: str, job: _Job, name: str) -> None:
+        job.to_come.discard(name)
+        if not job.to_come:
+            self._jobs.pop(job_id, None)
+
+    def _take_expected(self, key: tuple[str, str]) -> bool:
+        if key not in self._expected:
+            return False
+        self._expected[key] -= 1
+        if not self._expected[key]:
+            del self._expected[key]
         return True
 
     def _expect(self, command: str) -> None:

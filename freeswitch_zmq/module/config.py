@@ -148,11 +148,11 @@ class _Reader:
         self.problems: list[str] = []
 
     def read(self, root: ElementTree.Element) -> Config:
-        sections = self._children(root, "", {"settings": "", "publishers": ""}, ("name", "description"))
+        sections = self._children(root, "", ("settings", "publishers"), ("name", "description"))
         settings = self._params(sections.get("settings", []), "<settings>", SETTINGS)
         publishers: dict[str, PublisherConfig] = {}
         for section in sections.get("publishers", []):
-            for element in self._children(section, "<publishers>", {"publisher": ""}, ()).get("publisher", []):
+            for element in self._children(section, "<publishers>", ("publisher",), ()).get("publisher", []):
                 self._publisher(element, publishers)
         if not publishers and not self.problems:
             self._problem("<publishers>", 'there is no publisher; add <publisher name="default"/>')
@@ -185,8 +185,8 @@ class _Reader:
         known = {parameter.name: parameter for parameter in table}
         for element in elements:
             allowed = ("name",) if element.tag == "publisher" else ()
-            for param in self._children(element, place, {"param": ""}, allowed).get("param", []):
-                self._attributes(param, place, ("name", "value"))
+            for param in self._children(element, place, ("param",), allowed).get("param", []):
+                self._children(param, place, (), ("name", "value"))
                 name, value = param.get("name"), param.get("value")
                 if name is None or value is None:
                     self._problem(place, 'a param needs both name="…" and value="…"')
@@ -204,7 +204,7 @@ class _Reader:
         except ValueError as error:
             self._problem(place, f"{parameter.name}: {error}")
             value = None  # it counts as given, so that a second one is still told
-        if parameter.repeatable and value in values:
+        if parameter.repeatable and value is not None and value in values:
             self._problem(place, f'{parameter.name}: "{text}" stands there twice; leave one')
         values.append(value)
 
@@ -216,7 +216,7 @@ class _Reader:
         return values[0] if values else None
 
     def _children(
-        self, element: ElementTree.Element, place: str, known: dict[str, str], attributes: Sequence[str]
+        self, element: ElementTree.Element, place: str, known: Sequence[str], attributes: Sequence[str]
     ) -> dict[str, list[ElementTree.Element]]:
         self._attributes(element, place or f"<{element.tag}>", attributes)
         texts = [element.text] + [child.tail for child in element]
@@ -230,7 +230,7 @@ class _Reader:
             else:
                 self._problem(
                     place or f"<{element.tag}>",
-                    f"there is no element <{child.tag}>{_right(child.tag, list(known))}",
+                    f"there is no element <{child.tag}>{_right(child.tag, known)}",
                 )
         return found
 

@@ -23,7 +23,8 @@ HELP = """event_zmq publishes FreeSWITCH's events over ZeroMQ.
 
 NOT_FOUND = '<document type="freeswitch/xml"><section name="result"><result status="not found"/></section></document>'
 
-_service = Service()
+# `python freeswitch_zmq.module.entry` on the console would load this file anew; the service must outlive that.
+_service: Service = globals().get("_service") or Service()
 
 
 def service() -> Service:
@@ -41,7 +42,7 @@ def runtime(args: str) -> None:
 def fsapi(stream: Any, args: str) -> None:
     """`python event_zmq COMMAND` on the console; the answer is what it prints."""
     try:
-        stream.write(_answer(args) + "\n")
+        stream.write(host.clean(_answer(args)) + "\n")
     except Exception as error:  # noqa: BLE001  # survived and reported
         _service.faults.caught("the console", error)
 

@@ -16,7 +16,7 @@ __all__ = ["EventFilter", "FieldFilter", "HeaderFilter", "closest"]
 
 _PREFIX = "SWITCH_EVENT_"
 _SUBCLASS = re.compile(r"CUSTOM(?:\^|::)(.+)", re.IGNORECASE)
-_HEADER_FILTER = re.compile(r"([^\s=!~]+)\s*(=|!=|~|!~)\s*(.*)", re.DOTALL)
+_HEADER_FILTER = re.compile(r"([^\s=!~]+)\s*(=|!=|~|!~)(?![=~])\s*(.*)", re.DOTALL)
 _CACHE_LIMIT = 10_000
 
 
@@ -34,6 +34,7 @@ class EventFilter:
     """
 
     def __init__(self, text: str) -> None:
+        self._all = False
         self._names: set[str] = set()
         self._subclasses: list[Pattern[str]] = []
         self._cache: dict[str, bool] = {}
@@ -44,14 +45,16 @@ class EventFilter:
                 raise ValueError(f'"{text}" has an empty name in it; put single commas between the names')
 
     def _add(self, word: str) -> None:
+        if len(word.split()) > 1:
+            raise ValueError(f'"{word}" has a space in it; put commas between the names, a subclass is CUSTOM^name')
         bare = word[len(_PREFIX) :] if word.upper().startswith(_PREFIX) else word
         custom = _SUBCLASS.fullmatch(bare)
         if custom:
             self._subclasses.append(_glob(custom[1]))
         elif "::" in bare:
             self._subclasses.append(_glob(bare))
-        elif bare.upper() == "ALL":
-            self._names.update(EVENT_NAMES)
+        elif bare.upper() == "ALL" or not bare.strip("*"):
+            self._all = True  # whatever there is, also in a newer FreeSWITCH
         else:
             pattern = _glob(bare.upper())
             names = [name for name in EVENT_NAMES if pattern.fullmatch(name)]
@@ -64,7 +67,7 @@ class EventFilter:
 
     def matches(self, name: str, subclass: str | None) -> bool:
         """Whether it takes an event of that name; `subclass` is its Event-Subclass header."""
-        if name in self._names:
+        if self._all or name in self._names:
             return True
         if name != "CUSTOM" or not subclass or not self._subclasses:
             return False
@@ -91,7 +94,7 @@ class HeaderFilter:
         if operator.endswith("~"):
             try:
                 self._pattern = re.compile(self._value)
-            except (re.error, RecursionError) as error:
+            except (re.error, RecursionError, OverflowError) as error:
                 raise ValueError(f'"{self._value}" is not a regular expression that Python takes: {error}') from error
 
     def holds(self, value: str) -> bool:
@@ -108,7 +111,7 @@ class FieldFilter:
         if not all(words):
             raise ValueError(f'"{text}" has an empty name in it; put single commas between the header names')
         # FreeSWITCH looks headers up without regard to case, so do we.
-        self._pattern = re.compile("|".join(_glob(word).pattern for word in words), re.IGNORECASE)
+        self._pattern = re.compile("|".join(_glob(word).pattern for word in words), re.IGNORECASE | re.DOTALL)
         self._cache: dict[str, bool] = {}
 
     def keeps(self, header: str) -> bool:

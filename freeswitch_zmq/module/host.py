@@ -9,7 +9,7 @@ from typing import Any
 
 import freeswitch
 
-__all__ = ["Consumer", "Event", "instant", "log", "running"]
+__all__ = ["Consumer", "Event", "clean", "instant", "log", "running"]
 
 INSTANT = ("bgapi", "fsctl", "create_uuid", "global_getvar")
 
@@ -24,9 +24,12 @@ def log(level: str, text: str) -> None:
         level: ERR, WARNING, NOTICE, INFO or DEBUG.
         text: one line.
     """
-    # The wrapper refuses lone surrogates and stops at a NUL; a log line must never be what fails.
-    clean = text.replace("\0", "\\0").encode("utf-8", "replace").decode()
-    freeswitch.consoleLog(level, f"event_zmq: {clean}\n")
+    freeswitch.consoleLog(level, f"event_zmq: {clean(text)}\n")
+
+
+def clean(text: str) -> str:
+    """A text that can be handed to FreeSWITCH: its wrappers raise at lone surrogates, and stop at a NUL."""
+    return text.replace("\0", "\\0").encode("utf-8", "replace").decode()
 
 
 def running() -> bool:

@@ -17,7 +17,7 @@ Reader = Callable[[str], Any]
 
 _TRUE = ("true", "yes", "on", "1", "enabled", "t", "y")
 _FALSE = ("false", "no", "off", "0", "disabled", "f", "n")
-_TCP = re.compile(r"tcp://(?P<host>\[[^\]]+\]|[^:/\[\]]+):(?P<port>\d+|\*)")
+_TCP = re.compile(r"tcp://(?P<host>\[[^\]]+\]|[^:/\[\]]+):(?P<port>[0-9]{1,5}|\*)")
 _BIND = ("tcp", "ipc", "inproc", "tipc")
 _CONNECT = ("tcp", "ipc", "inproc", "tipc", "pgm", "epgm", "norm")
 _CAPABILITY = {"pgm": "pgm", "epgm": "pgm", "norm": "norm", "tipc": "tipc", "ipc": "ipc"}

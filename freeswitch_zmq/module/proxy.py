@@ -87,8 +87,9 @@ class Endpoint(Worker):
 
     def open(self) -> None:
         """See `Worker`."""
-        self._control = self._context.socket(zmq.PAIR)  # libzmq 4.3.5 may answer on it
+        self._control = self._context.socket(zmq.PAIR)
         self._control.set(zmq.LINGER, 0)
+        self._control.set(zmq.SNDTIMEO, 0)
         self._control.bind(self._control_address)
         self._front = self._context.socket(zmq.XPUB)
         self._set_options(self._front)
@@ -127,7 +128,12 @@ class Endpoint(Worker):
         """See `Worker`."""
         assert self._front is not None
         assert self._back is not None
-        zmq.proxy_steerable(self._back, self._front, None, self._control)
+        try:
+            zmq.proxy_steerable(self._back, self._front, None, self._control)
+        except zmq.ZMQError:
+            # libzmq 4.3.5 answers TERMINATE, and who sent it may be gone already.
+            if not self.stopping:
+                raise
         # The proxy ends at once; what the pump handed over before still goes out.
         for _ in range(_DRAIN_AT_MOST):
             try:

@@ -180,10 +180,11 @@ class Publisher:
 
     def shed_queue(self, keep: int = 0) -> None:
         """Gives up what is still queued, counted, but for the `keep` newest."""
-        self.shed += len(self._ready)
-        self._ready.clear()
-        while len(self._queue) > keep:
-            self._queue.popleft()
+        while self.queued > keep:
+            if self._ready:  # what is ready is older than what is queued
+                self._ready.popleft()
+            else:
+                self._queue.popleft()
             self.shed += 1
 
     def close(self) -> None:
