@@ -93,7 +93,7 @@ class Commands:
         with self._lock:
             return self._take_expected((command, argument))
 
-    def _claim_id(self, job_id: str | None, event: host.Event | None) -> bool:
+    def _claim_id(self, job_id: str | None, name: str, event: host.Event) -> bool:
         with self._lock:
             job = self._jobs.get(job_id or "")
             if job is None or name not in job.to_come:
