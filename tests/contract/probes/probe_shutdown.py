@@ -1,0 +1,45 @@
+"""Watches for the SHUTDOWN event, as a service inside the switch has to."""
+
+# mypy: ignore-errors
+# FreeSWITCH's interpreter runs it, with a module that is nowhere else: there are no types to check.
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import freeswitch
+import probe_tools
+
+
+def _watch(path):
+    consumer = freeswitch.EventConsumer("SHUTDOWN", "", 10)
+
+    def work():
+        stopped = None
+        while True:
+            event = consumer.pop(1, 20)
+            if stopped is None and not freeswitch.running():
+                stopped = time.monotonic()
+            if event is None:
+                continue
+            note = {
+                "type": event.getType(),
+                "running": repr(freeswitch.running()),
+                "info": event.getHeader("Event-Info"),
+                "forged": event.getHeader("X-Forged"),
+                "running_false_before": None if stopped is None else time.monotonic() - stopped,
+            }
+            with Path(path).open("a", encoding="ascii") as file:
+                file.write(json.dumps(note) + "\n")
+            if note["forged"] is None:
+                break
+        consumer.cleanup()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    probe_tools.kept["watch"] = thread
+
+
+def fsapi(session, stream, env, args):
+    probe_tools.answer(stream, {"watch": _watch}, args)

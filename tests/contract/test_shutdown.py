@@ -1,0 +1,42 @@
+"""The end of the switch, as a thread in it sees it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SwitchFactory
+
+from .probing import Probe
+
+
+@pytest.mark.parametrize("how", ["api", "sigterm"])
+def test_shutdown(switch_factory: SwitchFactory, scripts_dir: Path, tmp_path: Path, how: str) -> None:
+    switch = switch_factory(scripts_dir=scripts_dir)
+    seen = tmp_path / "seen"
+    probe = Probe(switch)
+    probe.call("probe_shutdown", "watch", str(seen))
+    with probe.consumer("SHUTDOWN") as consumer:
+        switch.sendevent("SHUTDOWN", [("X-Forged", "yes")])
+        consumer.take("SHUTDOWN")
+    assert switch.stop(how) == 0
+    notes: list[dict[str, Any]] = [json.loads(line) for line in seen.read_text("ascii").splitlines()]
+    assert len(notes) == 2, notes
+    forged, real = notes
+    assert (forged["type"], forged["forged"], forged["running"]) == ("SHUTDOWN", "yes", "True")
+    assert (real["type"], real["forged"], real["running"]) == ("SHUTDOWN", None, "False")
+    assert real["info"] == "System Shutting Down"
+    assert real["running_false_before"] < 1.5
+    assert not switch.running
+
+
+def test_it_can_be_started_again(switch_factory: SwitchFactory, scripts_dir: Path) -> None:
+    switch = switch_factory(scripts_dir=scripts_dir)
+    first = switch.api("global_getvar core_uuid")
+    switch.kill()
+    switch.start()
+    assert switch.api("global_getvar core_uuid") != first
+    switch.kill()  # Nothing about its end is in question, and FreeSWITCH would take four seconds.
