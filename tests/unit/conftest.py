@@ -1,0 +1,58 @@
+"""A `freeswitch` module for the module to import, and ZeroMQ contexts that must end without a socket left."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+import zmq
+
+from tests.unit.fake_freeswitch import FakeSwitch
+
+# host.py imports it, and test modules import host.py, before any fixture runs.
+sys.modules.setdefault("freeswitch", FakeSwitch().module())
+
+_PROFILE = "unit"
+# The same examples each time: a run that fails must fail again. To search on: --hypothesis-profile=search.
+hypothesis.settings.register_profile(_PROFILE, max_examples=100, deadline=None, database=None, derandomize=True)
+hypothesis.settings.register_profile("search", max_examples=3000, deadline=None, database=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("--hypothesis-profile"):
+        hypothesis.settings.load_profile(_PROFILE)
+
+
+@pytest.fixture
+def switch(monkeypatch: pytest.MonkeyPatch) -> FakeSwitch:
+    """A switch of the test's own behind the module."""
+    from freeswitch_zmq.module import host
+
+    switch = FakeSwitch()
+    monkeypatch.setattr(host, "freeswitch", switch.module())
+    return switch
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    """A ZeroMQ context; a socket of it that is still open after the test is an error."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    yield context
+    end_context(context)
+
+
+def end_context(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """Ends it, and fails if that waits for a socket."""
+    sockets = list(context._sockets)
+    ending = threading.Thread(target=context.term, daemon=True)
+    ending.start()
+    ending.join(3.0)
+    left = [socket for socket in sockets if not socket.closed]
+    for socket in left:
+        socket.close(0)
+    ending.join(3.0)
+    assert not left, f"sockets were left open: {left}"
+    assert not ending.is_alive(), "the context does not end"

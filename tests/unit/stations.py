@@ -1,0 +1,103 @@
+"""The module's running parts with their real sockets, fed by a fake switch."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+
+from freeswitch_zmq.module.config import Config
+from freeswitch_zmq.module.faults import Faults
+from freeswitch_zmq.module.publication import Publication
+from freeswitch_zmq.module.running import Running
+from tests.support.module import Subscriber
+from tests.unit.configurations import config
+from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
+from tests.unit.waiting import wait_for
+
+_marks = itertools.count(1)
+
+
+class Station:
+    """`running.Running` with a configuration.
+
+    Attributes:
+        running: the real thing.
+        faults: what it met unexpectedly; there must be none when it is closed.
+        shutdowns: how many times the switch's shutdown was seen.
+    """
+
+    def __init__(self, switch: FakeSwitch, *publishers: str) -> None:
+        self.switch = switch
+        self.faults = Faults()
+        self.shutdowns = 0
+        self.running = Running(self.faults, self._shutdown)
+        self.running.start_pump()
+        try:
+            self.running.open(config(*publishers))
+        except BaseException:
+            self.running.close()
+            raise
+
+    def _shutdown(self) -> None:
+        self.shutdowns += 1
+
+    @property
+    def config(self) -> Config:
+        return self.running.config
+
+    def reload(self, *publishers: str) -> list[str]:
+        return self.running.reload(config(*publishers))
+
+    def publication(self, name: str = "default") -> Publication:
+        return self.running.publications[name]
+
+    def addresses(self, name: str = "default") -> list[str]:
+        return [endpoint.address for endpoint in self.publication(name).endpoints]
+
+    def subscribed(self, *subscribers: Subscriber, timeout: float = 5.0) -> None:
+        """Returns when events reach all of them, and leaves nothing unread of what came until then."""
+        mark = f"{next(_marks)}"
+        waiting = list(subscribers)
+
+        def all_have_it() -> bool:
+            self.fire("CUSTOM", mark)
+            self.switch.wait_until_taken()
+            waiting[:] = [each for each in waiting if not each.socket.poll(10)]
+            return not waiting
+
+        wait_for(all_have_it, "events to come through", timeout)
+        last = f"{next(_marks)}"
+        self.fire("CUSTOM", last)
+        for each in subscribers:
+            each.until(lambda event: event.get("Mark") == last, timeout)
+
+    def fire(self, name: str, mark: str = "") -> None:
+        self.switch.fire(FakeEvent(name, [("Mark", mark)]))
+
+    def close(self) -> None:
+        self.running.close()
+        assert self.faults.count == 0, self.switch.texts("ERR")
+        assert self.switch.consumers == []
+        assert not [line for line in self.switch.lines if line[0] == "ERR"], self.switch.lines
+
+
+def free_port() -> int:
+    """A TCP port that nobody has at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_free(address: str) -> bool:
+    """Whether `tcp://HOST:PORT` could be listened on."""
+    host, _, port = address.partition("://")[2].rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            assert error.errno == errno.EADDRINUSE
+            return False
+        return True

@@ -1,0 +1,146 @@
+"""The schema, its defaults, the contract and the shipped file stay in step."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from freeswitch_zmq.module.config import DEFAULT_BIND, PUBLISHER, SETTINGS, parse_config
+from freeswitch_zmq.module.parameters import Parameter
+from tests.unit.configurations import configuration
+
+SHIPPED = Path(__file__).parents[2] / "conf/autoload_configs/event_zmq.conf.xml"
+
+CONTRACT: dict[str, str | None] = {
+    "threaded-system-exec": "enforce",
+    "io-threads": "1",
+    "ipv6": "false",
+    "bind": "tcp://*:5556",
+    "connect": None,
+    "framing": "single",
+    "format-fields": "Event-Name,Event-Subclass,Unique-ID",
+    "event-filter": "ALL",
+    "event-exclude": None,
+    "header-filter": None,
+    "fields": None,
+    "queue-size": "100000",
+    "send-hwm": "100000",
+    "replay-mb": "0",
+    "replay-events": "1000000",
+    "apply-inbound-acl": "loopback.auto",
+    "security": "null",
+    "handshake-ms": "2000",
+    "max-message-bytes": "65536",
+}
+"""Every parameter of this version with its default; None: without it there is nothing."""
+
+REPEATABLE = {"bind", "connect", "header-filter", "apply-inbound-acl"}
+
+
+class Line:
+    """A param of the shipped file, in force or commented out, and the comment before it."""
+
+    def __init__(self, element: ElementTree.Element, example: bool, comment: str | None) -> None:
+        self.name, self.value = element.get("name", ""), element.get("value", "")
+        self.example = example
+        self.comment = comment
+
+
+def lines(section: str) -> list[Line]:
+    """The params of the section in their order."""
+    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
+    root = ElementTree.fromstring(SHIPPED.read_bytes(), parser)
+    parent = root.find(section)
+    assert parent is not None
+    found: list[Line] = []
+    comment: str | None = None
+    for child in parent:
+        text = (child.text or "").strip()
+        if child.tag == "param":
+            found.append(Line(child, False, comment))
+            comment = None
+        elif text.startswith("<param "):
+            found.append(Line(ElementTree.fromstring(text), True, comment))
+            comment = None
+        else:
+            assert child.tag is ElementTree.Comment, f"what is <{child.tag}>?"
+            comment = text
+    return found
+
+
+TABLES = [
+    pytest.param(SETTINGS, "settings", id="settings"),
+    pytest.param(PUBLISHER, "publishers/publisher", id="publisher"),
+]
+
+
+def test_the_tables_are_those_of_the_contract() -> None:
+    defaults = {parameter.name: parameter.default or None for parameter in (*SETTINGS, *PUBLISHER)}
+    defaults["bind"] = DEFAULT_BIND  # only without connect, so the table can't say it
+    assert defaults == CONTRACT
+    assert {parameter.name for parameter in (*SETTINGS, *PUBLISHER) if parameter.repeatable} == REPEATABLE
+
+
+@pytest.mark.parametrize(("table", "section"), TABLES)
+def test_every_parameter_is_in_the_shipped_file_once_and_in_order(table: tuple[Parameter, ...], section: str) -> None:
+    assert [line.name for line in lines(section)] == [parameter.name for parameter in table]
+
+
+@pytest.mark.parametrize(("table", "section"), TABLES)
+def test_every_parameter_stands_there_with_its_default(table: tuple[Parameter, ...], section: str) -> None:
+    for line in lines(section):
+        if line.example:
+            assert CONTRACT[line.name] is None, f"{line.name} has a default, so it has to be in force"
+        else:
+            assert line.value == CONTRACT[line.name]
+
+
+@pytest.mark.parametrize(("table", "section"), TABLES)
+def test_every_parameter_has_a_line_of_comment_before_it(table: tuple[Parameter, ...], section: str) -> None:
+    for line in lines(section):
+        assert line.comment, f"{line.name} has no comment of its own"
+        assert "\n" not in line.comment, f"the comment of {line.name} is longer than a line"
+
+
+@pytest.mark.parametrize(("table", "section"), TABLES)
+def test_every_default_and_every_example_can_be_read(table: tuple[Parameter, ...], section: str) -> None:
+    for parameter, line in zip(table, lines(section)):
+        parameter.read(line.value)
+        if parameter.default is not None:
+            parameter.read(parameter.default)
+
+
+@pytest.mark.parametrize(("table", "section"), TABLES)
+def test_every_parameter_has_a_line_of_help(table: tuple[Parameter, ...], section: str) -> None:
+    for parameter in table:
+        assert 10 < len(parameter.help) < 120
+        assert "\n" not in parameter.help
+
+
+def test_the_shipped_file_is_what_an_empty_one_means() -> None:
+    empty = '<configuration name="event_zmq.conf"><publishers><publisher name="default"/></publishers></configuration>'
+    assert parse_config(SHIPPED.read_text("utf-8")) == parse_config(empty)
+
+
+def test_the_shipped_file_is_still_right_with_all_examples_in_force() -> None:
+    text, changed = re.subn(r"<!-- (<param [^>]*/>) -->", r"\1", SHIPPED.read_text("utf-8"))
+    assert changed == sum(line.example for line in lines("publishers/publisher"))
+    publisher = parse_config(text).publishers[0]
+    assert publisher.connect and publisher.event_exclude and publisher.header_filter and publisher.fields
+
+
+def test_the_name_that_freeswitch_looks_for() -> None:
+    assert ElementTree.fromstring(SHIPPED.read_bytes()).get("name") == "event_zmq.conf"
+
+
+def test_bind_has_its_default_only_without_connect() -> None:
+    def bind_of(params: str) -> tuple[str, ...]:
+        return parse_config(configuration(f'<publisher name="x">{params}</publisher>')).publishers[0].bind
+
+    connect = '<param name="connect" value="tcp://127.0.0.1:9"/>'
+    assert bind_of("") == (DEFAULT_BIND,)
+    assert bind_of(connect) == ()
+    assert bind_of(connect + '<param name="bind" value="ipc:///x"/>') == ("ipc:///x",)
