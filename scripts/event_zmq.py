@@ -4,12 +4,17 @@ mod_python3 runs this file anew at each call, so nothing is kept here. The argum
 they are not UTF-8 mod_python3 calls without any and with an exception pending, and nothing must run then.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import freeswitch
 
 try:
     from freeswitch_zmq.module import entry
+
+    PROBLEM = ""
 except Exception as error:  # noqa: BLE001  # of whatever kind: the console must be told
-    entry = None
     PROBLEM = (
         f"event_zmq can't be loaded: {error}. It needs the package freeswitch_zmq beside this script, and pyzmq and "
         "ujson for FreeSWITCH's own Python: apt-get install python3-zmq python3-ujson"
@@ -19,26 +24,26 @@ except Exception as error:  # noqa: BLE001  # of whatever kind: the console must
 NOT_FOUND = '<document type="freeswitch/xml"><section name="result"><result status="not found"/></section></document>'
 
 
-def runtime(args):
+def runtime(args: str) -> None:
     """`startup-script` and `pyrun event_zmq`."""
-    if entry is not None:
+    if not PROBLEM:
         entry.runtime(args)
 
 
-def fsapi(session, stream, env, args):  # noqa: ARG001  # as mod_python3 calls it
+def fsapi(session: Any, stream: Any, env: Any, args: str) -> None:  # noqa: ARG001  # as mod_python3 calls it
     """`python event_zmq …` on the console."""
-    if entry is not None:
-        entry.fsapi(stream, args)
-    else:
+    if PROBLEM:
         stream.write(f"-ERR {PROBLEM}\n")
+    else:
+        entry.fsapi(stream, args)
 
 
-def handler(session, args):
+def handler(session: Any, args: str) -> None:
     """`<action application="python" data="event_zmq …"/>`."""
-    if entry is not None:
+    if not PROBLEM:
         entry.handler(session, args)
 
 
-def xml_fetch(params, args):  # noqa: ARG001  # as mod_python3 calls it
+def xml_fetch(params: Any, args: str) -> str:  # noqa: ARG001  # as mod_python3 calls it
     """`xml-handler-script`."""
-    return NOT_FOUND if entry is None else entry.xml_fetch()
+    return NOT_FOUND if PROBLEM else entry.xml_fetch()

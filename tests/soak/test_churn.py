@@ -39,7 +39,8 @@ def test_a_million_events_with_subscribers_coming_and_going(switch_factory: Swit
             switch.api(f"evgen {ROUND} 15 10000", timeout=300)
             module.at_rest()
             seen.append((switch.rss_kb(), switch.threads(), switch.fds()))
-            print(f"{(number + 1) * ROUND} events: {seen[-1][0] // 1024} MB, {seen[-1][1]} threads, {seen[-1][2]} files")
+            rss, threads, fds = seen[-1]
+            print(f"{(number + 1) * ROUND} events: {rss // 1024} MB, {threads} threads, {fds} files")
     finally:
         done.set()
         for visitor in visitors:
@@ -74,6 +75,6 @@ def test_a_subscriber_that_stands_still_for_a_minute(switch_factory: SwitchFacto
             assert switch.api("originate loopback/1000 &hangup()").startswith("+OK")
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         print(f"{(most - before) // 1024} MB more at most")
-        # docs/operations.md, "Memory": send-hwm events of 5 KB for the one that stands still, and what the queue may hold.
+        # docs/operations.md, "Memory": send-hwm events of 5 KB for the one that stands still, and some in the queue.
         assert most - before < 800 * 1024
     assert module.at_rest()["shed"] == 0

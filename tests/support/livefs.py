@@ -91,6 +91,14 @@ class LiveSwitch(Switch):
         self._loaded_at = self._loaded_at or time.monotonic()
         return "" if time.monotonic() - self._loaded_at > _TIMER_SETTLES else "its timer is still starting"
 
+    def _environment(self) -> dict[str, str]:
+        # The embedded Python takes the first python3 on PATH for its own, and looks there for its packages: with a
+        # virtual environment's folder first it would find neither `freeswitch` nor the distribution's zmq.
+        env = super()._environment()
+        if "PATH" not in self._extra_env:
+            env["PATH"] = os.pathsep.join(["/usr/bin", env.get("PATH", os.defpath)])
+        return env
+
     def _own_modules(self) -> str:
         if self._evgen_folder is None:
             return ""

@@ -77,7 +77,8 @@ def test_the_console(switch_factory: SwitchFactory) -> None:
     module = Module(switch_factory(event_zmq_xml=configuration()))
     assert "python event_zmq reload" in module.command("help")
     assert module.command("strat") == (
-        '-ERR there is no command "strat" (did you mean "start"?); use: start | stop | reload | status | status json | help'
+        '-ERR there is no command "strat" (did you mean "start"?); '
+        "use: start | stop | reload | status | status json | help"
     )
     assert module.command("").startswith("-ERR a command is missing")
     assert "is stopped" in module.command("status")

@@ -35,12 +35,15 @@ BROKEN = {
         'bind: "127.0.0.1:5556" is not an endpoint such as tcp://127.0.0.1:5556 or ipc:///run/events',
     ),
     "no framing": (configuration(publisher(("framing", "triple"))), 'framing: "triple" is not one of: single, topic'),
-    "no regex": (configuration(publisher(("header-filter", "A ~ ("))), 'header-filter: "(" is not a regular expression'),
+    "no regex": (
+        configuration(publisher(("header-filter", "A ~ ("))),
+        'header-filter: "(" is not a regular expression',
+    ),
     "no such list": (
         configuration(publisher(("apply-inbound-acl", "everybody"))),
         'apply-inbound-acl: "everybody" is neither loopback.auto nor a network such as 192.0.2.0/24',
     ),
-    "no publisher": (configuration(" "), "<publishers>: there is no publisher; add <publisher name=\"default\"/>"),
+    "no publisher": (configuration(" "), '<publishers>: there is no publisher; add <publisher name="default"/>'),
     "a name twice": (
         configuration(publisher(), publisher()),
         '<publisher name="default">: stands there twice; give each publisher a name of its own',
@@ -179,5 +182,3 @@ def test_one_thing_at_a_time(module: Module) -> None:
         thread.join()
     assert all(answer.startswith("+OK reloaded") or "-ERR event_zmq is reloading" in answer for answer in answers)
     assert any(answer.startswith("+OK") for answer in answers)
-
-

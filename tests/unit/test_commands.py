@@ -217,7 +217,6 @@ def test_one_that_freeswitch_does_not_take(switch: FakeSwitch, consumer: FakeCon
     assert not commands.claim(job_event(switch.commands[0].split(" ")[1][5:], ""), "BACKGROUND_JOB")
 
 
-@pytest.mark.xfail(reason="the job is forgotten before the API event of its bgapi comes: it goes out to everybody")
 def test_the_event_of_one_that_was_not_taken_is_ours_too(switch: FakeSwitch, consumer: FakeConsumer) -> None:
     switch.answers["bgapi"] = "INVALID COMMAND!\n"  # as while mod_commands is loading; the event comes all the same
     commands = Commands()
@@ -258,7 +257,6 @@ def test_a_command_at_once_is_one_of_those_that_may(switch: FakeSwitch, consumer
     assert switch.commands == []
 
 
-@pytest.mark.xfail(reason="it was counted as expected before it was refused")
 def test_a_command_that_was_refused_leaves_no_claim(switch: FakeSwitch, consumer: FakeConsumer) -> None:
     commands = Commands()
     with pytest.raises(ValueError, match="may not be run under the GIL"):

@@ -50,8 +50,7 @@ def test_a_name_means_itself_alone(name: str) -> None:
     assert names_taken(name) == {name}
 
 
-@pytest.mark.xfail(reason="ALL is the names that 1.11.2 has, so an event of a newer FreeSWITCH is left out silently")
-@pytest.mark.parametrize("text", ["ALL", "*"])
+@pytest.mark.parametrize("text", ["ALL", "*", "**", "SWITCH_EVENT_*", "HEARTBEAT,ALL"])
 def test_all_takes_what_a_newer_switch_has(text: str) -> None:
     assert EventFilter(text).matches("EVENT_OF_NEXT_YEAR", None)
 
@@ -106,6 +105,9 @@ def test_subclasses_without_end_are_not_kept_without_end() -> None:
         ("CHANNEL_*,SOFIA_*", 'FreeSWITCH has no event "SOFIA_*"; give names of events such as CHANNEL_ANSWER, and '
          "subclasses as CUSTOM^sofia::register"),
         ("CUSTOM^", 'FreeSWITCH has no event "CUSTOM^" (did you mean "CUSTOM"?)'),
+        ("CUSTOM sofia::register", '"CUSTOM sofia::register" has a space in it; put commas between the names, a '
+         "subclass is CUSTOM^name"),
+        ("API HEARTBEAT", '"API HEARTBEAT" has a space in it; put commas between the names, a subclass is CUSTOM^name'),
         ("HEARTBEAT,,API", '"HEARTBEAT,,API" has an empty name in it; put single commas between the names'),
         ("HEARTBEAT,", '"HEARTBEAT," has an empty name in it; put single commas between the names'),
         (",", '"," has an empty name in it; put single commas between the names'),
@@ -115,15 +117,6 @@ def test_a_wrong_event_filter_says_what_would_be_right(text: str, problem: str) 
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole text is compared
         EventFilter(text)
     assert str(caught.value) == problem
-
-
-@pytest.mark.xfail(reason="taken for the subclass 'CUSTOM sofia::register', which no event has: nothing passes")
-def test_a_subclass_as_event_socket_has_it_is_no_silent_nothing() -> None:
-    try:
-        taken = EventFilter("CUSTOM sofia::register")
-    except ValueError:
-        return
-    assert taken.matches("CUSTOM", "sofia::register")
 
 
 def test_the_nearest_word() -> None:
@@ -169,7 +162,7 @@ def test_a_negated_header_filter_is_the_opposite(value: str, other: str) -> None
         assert HeaderFilter(f"A != {wanted}").holds(each) is (each != wanted)
 
 
-@pytest.mark.parametrize("text", ["", "Direction", "= inbound", "Two Words = x", "!= x", "~", "A ! b", "A <> b"])
+@pytest.mark.parametrize("text", ["", "Direction", "= inbound", "Two Words = x", "!= x", "~", "A ! b", "A <> b", "A == b", "A =~ b"])
 def test_a_header_filter_of_another_form(text: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole text is compared
         HeaderFilter(text)
@@ -182,11 +175,7 @@ def test_a_header_filter_of_another_form(text: str) -> None:
         ("[a", "unterminated character set at position 0"),
         ("(a", "missing ), unterminated subpattern at position 0"),
         ("*", "nothing to repeat at position 0"),
-        pytest.param(
-            "a{99999999999999999999}",
-            "the repetition number is too large",
-            marks=pytest.mark.xfail(raises=OverflowError, reason="OverflowError is not caught; reload has no place"),
-        ),
+        ("a{99999999999999999999}", "the repetition number is too large"),
     ],
 )
 def test_a_wrong_regex_says_what_is_wrong(regex: str, reason: str) -> None:
@@ -195,25 +184,12 @@ def test_a_wrong_regex_says_what_is_wrong(regex: str, reason: str) -> None:
     assert str(caught.value) == f'"{regex}" is not a regular expression that Python takes: {reason}'
 
 
-@pytest.mark.xfail(reason="'=' is taken and the rest is the value: such a filter silently lets nothing through")
-@pytest.mark.parametrize("text", ["A == b", "A =~ b"])
-def test_the_operators_of_other_languages_are_no_silent_nothing(text: str) -> None:
-    try:
-        wanted = HeaderFilter(text)
-    except ValueError:
-        return
-    assert wanted.holds("b")
-
-
 @pytest.mark.parametrize(
     ("text", "kept", "left"),
     [
         ("Unique-ID", ["Unique-ID", "unique-id"], ["Unique-IDs", "X-Unique-ID", ""]),
         ("Caller-*, variable_?ip", ["Caller-", "Caller-ANI", "variable_sip"], ["Other-ANI", "variable_ssip"]),
-        ("*", ["", "x", "*", "ü\U0001f600\udcff"], []),
-        pytest.param(
-            "*", ["a\nb"], [], marks=pytest.mark.xfail(reason="DOTALL of _glob is lost when FieldFilter joins patterns")
-        ),
+        ("*", ["", "x", "*", "a\nb", "ü\U0001f600\udcff"], []),
         ("a.c", ["a.c"], ["abc"]),
         ("[ab]", ["[ab]"], ["a"]),
         ("a|b", ["a|b"], ["a", "b"]),
