@@ -178,14 +178,18 @@ class Publisher:
                 return
             self.subscriptions.update(self._socket.recv(zmq.NOBLOCK))
 
-    def shed_queue(self, keep: int = 0) -> None:
-        """Gives up what is still queued, counted, but for the `keep` newest."""
+    def shed_queue(self, keep: int = 0) -> list[object]:
+        """Gives up what is still queued, counted, but for the `keep` newest.
+
+        Returns:
+            What was given up. Dropping it frees FreeSWITCH's events, some 10 µs each.
+        """
+        given_up: list[object] = []
         while self.queued > keep:
-            if self._ready:  # what is ready is older than what is queued
-                self._ready.popleft()
-            else:
-                self._queue.popleft()
-            self.shed += 1
+            # What is ready is older than what is queued.
+            given_up.append(self._ready.popleft() if self._ready else self._queue.popleft())
+        self.shed += len(given_up)
+        return given_up
 
     def close(self) -> None:
         """Closes the inproc socket; what was handed to it still reaches the proxies."""

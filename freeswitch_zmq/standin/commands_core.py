@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from . import log as logs
 from . import shell, text
 from .commands import Commands, Request
+from .commands_fsctl import FSCTL_SYNTAX, fsctl
 from .core import VERSION
 from .jobs import run_in_background
 
@@ -28,10 +29,6 @@ _SCALES = (
     (("days", "d"), 86_400_000_000),
 )
 _UPTIME = "[us|ms|s|m|h|d|microseconds|milliseconds|seconds|minutes|hours|days]"
-_FSCTL = (
-    "[api_expansion [on|off]|hupall|loglevel [level]|pause|resume|ready_check|shutdown [cancel|elegant|asap|now|"
-    "restart]|shutdown_check|threaded_system_exec [true|false]]"
-)
 
 
 def add_core_commands(commands: Commands) -> None:
@@ -42,7 +39,7 @@ def add_core_commands(commands: Commands) -> None:
         ("bgapi", run_in_background, "<command>[ <arg>]", "Execute an api command in a thread"),
         ("create_uuid", _create_uuid, "<uuid> <other_uuid>", "Create a uuid"),
         ("echo", _echo, "<data>", "Echo"),
-        ("fsctl", _fsctl, _FSCTL, "FS control messages"),
+        ("fsctl", fsctl, FSCTL_SYNTAX, "FS control messages"),
         ("getenv", _getenv, "<name>", "getenv"),
         ("global_getvar", _global_getvar, "<var>", "Get global var"),
         ("global_setvar", _global_setvar, "<var>=<value> [=<value2>]", "Set global var"),
@@ -159,7 +156,7 @@ def _log(request: Request) -> None:
     if not message or number == logs.INVALID:
         request.stream.write("-USAGE: <level> <message>\n")
         return
-    request.core.log.write(number, message + "\n", file="mod_commands.c", line=7247, function="log_function")
+    request.core.log.write(number, message + "\n", file="mod_commands.c", line=7247, function="log_function", channel=3)
     request.stream.write("+OK\n")
 
 
@@ -251,59 +248,3 @@ def _version(request: Request) -> None:
         request.stream.write(f"{VERSION}-release\n")
         return
     request.stream.write(f"FreeSWITCH Version {_FULL} ({_HUMAN if request.args else ' 64bit'})\n")
-
-
-def _fsctl(request: Request) -> None:
-    words = request.words(6)
-    core, write = request.core, request.stream.write
-    if not words:
-        write(f"-USAGE: {_FSCTL}\n")
-        return
-    what, option = words[0].lower(), words[1] if len(words) > 1 else None
-    if what == "threaded_system_exec":
-        if option is not None:
-            core.threaded_system_exec = text.is_true(option)
-        write(f"+OK threaded_system_exec is {'true' if core.threaded_system_exec else 'false'} \n")
-    elif what == "shutdown":
-        _fsctl_shutdown(request, [word.lower() for word in words[1:]])
-    elif what == "loglevel":
-        _loglevel(request, option)
-    elif what == "shutdown_check":
-        write("false")
-    elif what == "ready_check":
-        write("true" if core.running else "false")
-    elif what == "api_expansion":
-        write(f"+OK api_expansion is {'on' if option is None or text.is_true(option) else 'off'} \n")
-    elif what == "hupall":
-        core.calls.hang_up_all("MANAGER_REQUEST")
-        write("+OK\n")
-    elif what in ("pause", "resume", "reclaim_mem", "send_sighup", "save_history", "flush_db_handles"):
-        write("+OK\n")
-    else:
-        write(f"-ERR Invalid command\nUSAGE: fsctl {_FSCTL}\n")
-
-
-def _fsctl_shutdown(request: Request, options: list[str]) -> None:
-    core = request.core
-    if "now" in options:
-        core.exit_now()
-        return
-    if "cancel" not in options:
-        if "elegant" in options or "asap" in options:
-            event = core.event("SHUTDOWN_REQUESTED", "switch_core.c", "switch_core_session_ctl", 2825)
-            event.add("Event-Info", "ASAP" if "asap" in options else "elegant")
-            core.events.fire(event)
-            core.calls.wait_until_none(lambda: core.running)
-        core.shut_down()
-    request.stream.write("+OK\n")
-
-
-def _loglevel(request: Request, option: str | None) -> None:
-    # Without a level the real one takes -1 for it, and so switches its log off.
-    level = logs.DISABLE if option is None else logs.level_number(option)
-    if level == logs.INVALID:
-        request.stream.write("-ERR syntax error, log level not set!\n")
-        return
-    level = min(level, logs.DEBUG)
-    request.core.log.level = level
-    request.stream.write(f"+OK log level: {logs.level_name(level)} [{level}]\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterable
 
 from .core import Core
@@ -55,18 +56,23 @@ class EslServer:
         self._acceptor = self._core.thread(self._accept, "event socket")
 
     def stop(self, timeout: float) -> None:
-        """Close everything; at most `timeout` seconds for each connection's threads to see it."""
+        """Close everything; at most `timeout` seconds for clients to take what is there, and for threads to end."""
+        deadline = time.monotonic() + timeout
+
+        def left() -> float:
+            return max(0.01, deadline - time.monotonic())
+
         try:
             self._socket.shutdown(socket.SHUT_RDWR)  # Closing alone would leave the accepting thread waiting.
         except OSError:
             pass  # Some systems refuse that for a socket that only listens.
         self._socket.close()
         for connection in self._connections:
-            connection.close()
+            connection.say_goodbye(left())
         if self._acceptor is not None:
-            self._acceptor.join(timeout)
+            self._acceptor.join(left())
         for connection in self._connections:
-            connection.join(timeout)
+            connection.join(left())
 
     def _accept(self) -> None:
         while True:

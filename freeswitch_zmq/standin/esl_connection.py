@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import queue
 import socket
-import threading
 import uuid
-from typing import Union
 
-from . import serialize, text
+from . import text
 from .core import Core
 from .engine import Binding, Origin
 from .esl_interest import Interest
+from .esl_outbox import Outbox
 from .esl_packet import Packet, read_packet
 from .events import ALL, Event, event_type
 from .jobs import fire_result
@@ -21,10 +19,9 @@ from .threads import HostThread
 
 __all__ = ["Connection"]
 
-_QUEUE_LENGTH = 100_000
 _GOODBYE = "Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
+_GOING = "The system is being shut down.\n"
 _SENDEVENT = Origin("mod_event_socket.c", "parse_command", "2283")
-_Item = Union[Event, LogLine, None]
 
 
 class Connection:
@@ -45,16 +42,13 @@ class Connection:
         self._interest = Interest()
         self._binding = Binding(ALL, None, self._offer, "mod_event_socket")
         self._log_level = -1
-        self._lost = 0
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._send_lock = threading.Lock()
+        self._outbox = Outbox(core, client)
         self._reader: HostThread | None = None
-        self._writer: HostThread | None = None
 
     @property
     def gone(self) -> bool:
         """Whether its threads have ended."""
-        return not self._running and all(each is None or each.join(0) for each in (self._reader, self._writer))
+        return not self._running and (self._reader is None or self._reader.join(0)) and self._outbox.join(0)
 
     def start(self) -> None:
         """Begin to serve."""
@@ -63,14 +57,19 @@ class Connection:
     def refuse(self) -> None:
         """Send it away."""
         message = "Access Denied, go away.\n"
-        self._send(f"Content-Type: text/rude-rejection\nContent-Length: {len(message)}\n\n{message}")
+        self._outbox.send(f"Content-Type: text/rude-rejection\nContent-Length: {len(message)}\n\n{message}")
         self.close()
         self._socket.close()
+
+    def say_goodbye(self, timeout: float) -> None:
+        """Send what is queued, so many seconds at most, then the notice that the switch goes; then close."""
+        self._outbox.finish(timeout, _notice(_GOING) if self._running else "")
+        self.close()
 
     def close(self) -> None:
         """Have its threads end, from any thread."""
         self._running = False
-        self._queue.put(None)
+        self._outbox.stop()
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -78,30 +77,29 @@ class Connection:
 
     def join(self, timeout: float) -> None:
         """Wait for them."""
-        for each in (self._reader, self._writer):
-            if each is not None:
-                each.join(timeout)
+        if self._reader is not None:
+            self._reader.join(timeout)
+        self._outbox.join(timeout)
 
     # Reading and answering.
 
     def _serve(self) -> None:
         try:
-            self._send("Content-Type: auth/request\n\n")
+            self._outbox.send("Content-Type: auth/request\n\n")
             with self._socket.makefile("rb") as source:
                 while self._running:
                     packet = read_packet(source)
                     if packet is None:
                         break
                     self._answer(packet)
-            self._send(f"Content-Type: text/disconnect-notice\nContent-Length: {len(_GOODBYE)}\n\n{_GOODBYE}")
+            self._outbox.send(_notice(_GOODBYE))
         except OSError:
             pass  # The client has gone.
         finally:
             self._core.events.unbind(self._binding)
             self._core.log.unlisten(self._hear)
             self.close()
-            if self._writer is not None:
-                self._writer.join(1.0)
+            self._outbox.join(1.0)
             self._socket.close()
 
     def _answer(self, packet: Packet) -> None:
@@ -153,8 +151,8 @@ class Connection:
             answer = f"-ERR {shown} Command not found!\n"
         else:
             answer = stream.data or "-ERR no reply\n"
-        data = text.to_bytes(answer)
-        self._send_bytes(b"Content-Type: api/response\nContent-Length: %d\n\n" % len(data) + data)
+        length = len(text.to_bytes(answer))
+        self._outbox.send(f"Content-Type: api/response\nContent-Length: {length}\n\n{answer}")
 
     def _bgapi(self, packet: Packet) -> None:
         name, blank, args = packet.command[6:].partition(" ")
@@ -167,7 +165,7 @@ class Connection:
             output = stream.data if found else f"-ERR {name} Command not found!\n"
             fire_result(core, job, name, args if blank else None, output, owner="")
 
-        self._send(f"Content-Type: command/reply\nReply-Text: +OK Job-UUID: {job}\nJob-UUID: {job}\n\n")
+        self._outbox.send(f"Content-Type: command/reply\nReply-Text: +OK Job-UUID: {job}\nJob-UUID: {job}\n\n")
         core.thread(run, f"bgapi {name}")
 
     def _sendevent(self, packet: Packet) -> None:
@@ -201,7 +199,9 @@ class Connection:
     # Subscriptions.
 
     def _event(self, packet: Packet) -> None:
-        if not self._interest.add(packet.command.split(" ")[1:]):
+        found = self._interest.add(packet.command.split(" ")[1:])
+        self._outbox.format = self._interest.format
+        if not found:
             self._reply("-ERR no keywords supplied")
             return
         self._listen()
@@ -227,6 +227,7 @@ class Connection:
 
     def _my_events(self, packet: Packet) -> None:
         self._interest.only_call(packet.command[9:])
+        self._outbox.format = self._interest.format
         self._listen()
         self._reply("+OK Events Enabled")
 
@@ -239,7 +240,7 @@ class Connection:
         if self._log_level < 0:
             self._core.log.listen(self._hear)
         self._log_level = level
-        self._start_writer()
+        self._outbox.start()
         self._reply(f"+OK log level {name} [{level}]")
 
     def _nolog(self, _packet: Packet) -> None:
@@ -260,61 +261,19 @@ class Connection:
         if not self._interest.active:
             self._interest.active = True
             self._core.events.bind(self._binding)
-        self._start_writer()
-
-    # Sending.
-
-    def _start_writer(self) -> None:
-        if self._writer is None:
-            self._writer = self._core.thread(self._write, "event socket events")
+        self._outbox.start()
 
     def _offer(self, event: Event) -> None:
-        if not self._interest.wants(event):
-            return
-        if self._queue.qsize() < _QUEUE_LENGTH:
-            self._queue.put(event.copy())
-            if self._lost:
-                lost, self._lost = self._lost, 0
-                self._core.say("CRIT", f"Lost [{lost}] events!\n", "mod_event_socket.c", 392)
-        else:
-            self._lost += 1
+        if self._interest.wants(event):
+            self._outbox.put_event(event)
 
     def _hear(self, line: LogLine) -> None:
-        if line.level <= self._log_level and self._queue.qsize() < _QUEUE_LENGTH:
-            self._queue.put(line)
-
-    def _write(self) -> None:
-        try:
-            while self._running:
-                item = self._queue.get()
-                if item is None:
-                    break
-                self._send_bytes(_log_data(item) if isinstance(item, LogLine) else self._event_data(item))
-        except OSError:
-            pass  # The client has gone; the reading thread sees that as well.
-
-    def _event_data(self, event: Event) -> bytes:
-        format_ = self._interest.format
-        to_text = {"json": serialize.to_json, "xml": serialize.to_xml}.get(format_, serialize.to_plain)
-        data = text.to_bytes(to_text(event))
-        return b"Content-Length: %d\nContent-Type: text/event-%s\n\n" % (len(data), format_.encode()) + data
+        if line.level <= self._log_level:
+            self._outbox.put_line(line)
 
     def _reply(self, reply: str) -> None:
-        self._send(f"Content-Type: command/reply\nReply-Text: {reply}\n\n")
-
-    def _send(self, message: str) -> None:
-        self._send_bytes(text.to_bytes(message))
-
-    def _send_bytes(self, data: bytes) -> None:
-        with self._send_lock:
-            self._socket.sendall(data)
+        self._outbox.send(f"Content-Type: command/reply\nReply-Text: {reply}\n\n")
 
 
-def _log_data(line: LogLine) -> bytes:
-    data = text.to_bytes(line.text)
-    head = (
-        f"Content-Type: log/data\nContent-Length: {len(data)}\nLog-Level: {line.level}\n"
-        f"Text-Channel: {line.channel}\nLog-File: {line.file}\nLog-Func: {line.function}\nLog-Line: {line.line}\n"
-        f"User-Data: {line.uuid}\n\n"
-    )
-    return text.to_bytes(head) + data
+def _notice(message: str) -> str:
+    return f"Content-Type: text/disconnect-notice\nContent-Length: {len(message)}\n\n{message}"

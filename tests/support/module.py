@@ -44,6 +44,7 @@ class Module:
 
     def __init__(self, switch: Switch) -> None:
         self.switch = switch
+        self._log_start = len(switch.log_text())
 
     def command(self, words: str, timeout: float = 30.0) -> str:
         """What the console answers."""
@@ -76,9 +77,14 @@ class Module:
 
     def at_rest(self, name: str = "default", timeout: float = 30.0) -> dict[str, Any]:
         """The status of a publisher that has nothing queued; it must add up."""
-        part = self.wait(lambda: self.publisher(name), lambda now: now["queued"] == 0, timeout)
+        part: dict[str, Any] = self.wait(lambda: self.publisher(name), lambda now: now["queued"] == 0, timeout)
         assert part["accepted"] == part["published"] + part["skipped"] + part["shed"], part
         return part
+
+    def wait_log(self, text: str, timeout: float = 10.0) -> str:
+        """Waits for a text in the log, and gives the log since this was made."""
+        log: str = self.wait(lambda: self.switch.log_text()[self._log_start :], lambda log: text in log, timeout)
+        return log
 
     @staticmethod
     def wait(look: Callable[[], Any], good: Callable[[Any], bool], timeout: float = 10.0) -> Any:
@@ -117,7 +123,7 @@ class Subscriber:
 
     def frames(self, timeout: float = 10.0) -> list[bytes]:
         """The next message, all of it."""
-        assert self.socket.poll(timeout * 1000), f"no message within {timeout:g} s"
+        assert self.socket.poll(round(timeout * 1000)), f"no message within {timeout:g} s"
         return self.socket.recv_multipart()
 
     def raw(self, timeout: float = 10.0) -> bytes:
@@ -140,7 +146,7 @@ class Subscriber:
 
     def nothing(self, seconds: float) -> None:
         """Fails when anything comes."""
-        assert not self.socket.poll(seconds * 1000), self.socket.recv_multipart()
+        assert not self.socket.poll(round(seconds * 1000)), self.socket.recv_multipart()
 
     def subscribed(self, switch: Switch, timeout: float = 10.0) -> None:
         """Returns when events come through, and leaves nothing unread of what came until then."""

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
-import pytest
-
-from tests.conftest import SwitchFactory
-from tests.support.module import Module, Subscriber, configuration
-from tests.support.switch import REPOSITORY, Switch
+from tests.support.module import Module, Subscriber
+from tests.support.switch import Switch
 
 Headers = list[tuple[bytes, bytes]]
 Fire = Callable[[Switch, str, Headers, bytes], None]
@@ -46,18 +41,7 @@ def from_within(switch: Switch, name: str, headers: Headers, body: bytes) -> Non
     given = [(key.decode(), value.decode("utf-8", "replace")) for key, value in headers if key != b"Event-Subclass"]
     file = switch.root / "fire.json"
     file.write_text(json.dumps([[name, subclass, given, body.decode("utf-8", "replace") if body else None]]), "utf-8")
-    assert switch.api(f"python fire {file}").strip() == "+OK"
-
-
-@pytest.fixture
-def module(switch_factory: SwitchFactory, tmp_path: Path) -> Module:
-    scripts = tmp_path / "scripts"
-    scripts.mkdir()
-    for source in (REPOSITORY / "scripts" / "event_zmq.py", Path(__file__).with_name("fire.py")):
-        shutil.copy(source, scripts)
-    module = Module(switch_factory(event_zmq_xml=configuration(), scripts_dir=scripts))
-    module.start()
-    return module
+    assert switch.api(f"python script_fire {file}").strip() == "+OK"
 
 
 def test_whatever_is_in_an_event_what_comes_out_is_valid_and_true(module: Module) -> None:

@@ -113,14 +113,12 @@ def test_shutdown_reaches_the_subscribers(switch_factory: SwitchFactory, how: st
     with Subscriber(module.endpoint()) as subscriber:
         subscriber.subscribed(switch)
         assert switch.stop(how) == 0
-        subscriber.until(lambda event: event["Event-Name"] == "SHUTDOWN", 2)
+        subscriber.until(lambda event: event["Event-Name"] == "SHUTDOWN", 10)
         while subscriber.socket.poll(500):
             subscriber.frames()
 
 
-def test_a_forged_shutdown_stops_nothing(switch_factory: SwitchFactory) -> None:
-    module = Module(switch_factory(event_zmq_xml=configuration()))
-    module.start()
+def test_a_forged_shutdown_stops_nothing(module: Module) -> None:
     switch = module.switch
     with Subscriber(module.endpoint()) as subscriber:
         subscriber.subscribed(switch)

@@ -5,24 +5,14 @@ from __future__ import annotations
 import statistics
 import time
 
-import pytest
-
-from tests.conftest import SwitchFactory
-from tests.support.module import Module, Subscriber, configuration, sequences, ticks
-
-
-@pytest.fixture
-def module(switch_factory: SwitchFactory) -> Module:
-    module = Module(switch_factory(event_zmq_xml=configuration()))
-    module.start()
-    return module
+from tests.support.module import Module, Subscriber, sequences, ticks
 
 
 def test_latency_at_a_thousand_events_a_second(module: Module) -> None:
     with Subscriber(module.endpoint()) as subscriber:
         subscriber.subscribed(module.switch)
         module.switch.api("bgapi evgen 5000 60 1000")
-        waited = []
+        waited: list[int] = []
         while len(waited) < 5000:
             raw = subscriber.raw()
             now = time.monotonic_ns()

@@ -5,23 +5,22 @@ from __future__ import annotations
 import pytest
 import zmq
 
-from tests.conftest import SwitchFactory
-from tests.support.module import Module, Subscriber, configuration, publisher
+from tests.support.module import Subscriber, configuration, publisher
 from tests.support.switch import free_port
+from tests.switch.conftest import ModuleFactory
 
 CAPABILITY = {"epgm": "pgm", "norm": "norm"}
 
 
 @pytest.mark.parametrize("scheme", ["epgm", "norm"])
-def test_events_over_multicast(switch_factory: SwitchFactory, scheme: str) -> None:
+def test_events_over_multicast(module_factory: ModuleFactory, scheme: str) -> None:
     if not zmq.has(CAPABILITY[scheme]):
         pytest.skip(f"the pyzmq that runs the tests was built without {CAPABILITY[scheme]}")
     interface = "127.0.0.1;" if scheme == "epgm" else "lo;"
     endpoint = f"{scheme}://{interface}239.192.1.1:{free_port()}"
     xml = configuration(publisher(("connect", endpoint), bind=""))
-    module = Module(switch_factory(event_zmq_xml=xml))
     with Subscriber(endpoint) as subscriber:
-        module.start()
+        module = module_factory(xml)
         assert module.endpoint() == endpoint
         subscriber.subscribed(module.switch)
         for number in range(50):

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import SwitchFactory
 from tests.support.module import Module, Subscriber, configuration, publisher, sequences, ticks
-
-
-@pytest.fixture
-def module(switch_factory: SwitchFactory) -> Module:
-    module = Module(switch_factory(event_zmq_xml=configuration()))
-    module.start()
-    return module
+from tests.switch.conftest import ModuleFactory
 
 
 def test_call_events_are_json_that_begins_with_the_name(module: Module) -> None:
@@ -91,13 +86,12 @@ def test_a_gap_in_one_name_can_be_seen(module: Module) -> None:
         assert trap["ZMQ-Name-Sequence"] == "1"
 
 
-def test_framing_topic_and_several_publishers_and_endpoints(switch_factory: SwitchFactory, tmp_path: object) -> None:
+def test_framing_topic_and_several_publishers_and_endpoints(module_factory: ModuleFactory, tmp_path: Path) -> None:
     xml = configuration(
         publisher(("bind", f"ipc://{tmp_path}/events"), ("event-exclude", "API")),
         publisher(("framing", "topic"), ("event-filter", "test::*"), ("fields", "Kept-*,mark"), name="topics"),
     )
-    module = Module(switch_factory(event_zmq_xml=xml))
-    module.start()
+    module = module_factory(xml)
     switch = module.switch
     headers = [("Event-Subclass", "test::a.b c"), ("Kept-One", "1"), ("Dropped", "2"), ("Unique-ID", "u-1")]
     prefix = b"CUSTOM.test::a%2Eb+c.u-1"
@@ -135,9 +129,8 @@ def test_own_commands_are_no_news(module: Module) -> None:
         assert not [event for event in events if event["Event-Name"] == "BACKGROUND_JOB"]
 
 
-def test_shedding_adds_up_to_the_event(switch_factory: SwitchFactory) -> None:
-    module = Module(switch_factory(event_zmq_xml=configuration(publisher(("queue-size", "500")))))
-    module.start()
+def test_shedding_adds_up_to_the_event(module_factory: ModuleFactory) -> None:
+    module = module_factory(configuration(publisher(("queue-size", "500"))))
     switch = module.switch
     with Subscriber(module.endpoint()) as subscriber:
         subscriber.subscribed(switch)
@@ -152,6 +145,6 @@ def test_shedding_adds_up_to_the_event(switch_factory: SwitchFactory) -> None:
         assert numbers == sorted(numbers)
         holes = numbers[-1] - numbers[0] + 1 - len(numbers)
         assert holes == after["shed"] > 0
-        log = switch.wait_log('publisher "default" shed')
+        log = module.wait_log('publisher "default" shed')
         assert "Cannot queue" not in log
         assert log.count('publisher "default" shed') == 1

@@ -4,7 +4,10 @@
 `python listen hold`: opens a socket in the module's context and keeps it, as a careless script would.
 """
 
+from __future__ import annotations
+
 import json
+from typing import Any
 
 import zmq
 
@@ -13,7 +16,7 @@ import freeswitch_zmq.module
 held = globals().get("held", [])  # mod_python3 runs this file anew at each call, but in the same namespace
 
 
-def fsapi(session, stream, env, args):
+def fsapi(session: Any, stream: Any, env: Any, args: str) -> None:
     """See above."""
     context = freeswitch_zmq.module.context()
     if args == "hold":
@@ -32,7 +35,7 @@ def fsapi(session, stream, env, args):
     stream.write("-ERR nothing came")
 
 
-def release(session, stream, env, args):
+def release(session: Any, stream: Any, env: Any, args: str) -> None:
     """`python listen::release`: closes what was held."""
     for socket in held:
         socket.close()

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zmq
+
+from freeswitch_zmq.errors import StartError
+from freeswitch_zmq.module.proxy import LINGER_MS, Endpoint, EndpointOptions
+from freeswitch_zmq.module.publisher import Publisher
+from tests.support.module import Subscriber
+from tests.unit.publishing import Bench, Context, offer, received_json, send_all, sequences
+from tests.unit.stations import free_port, is_free
+from tests.unit.waiting import wait_for
+
+OPTIONS = EndpointOptions(
+    address="tcp://127.0.0.1:*",
+    connect=False,
+    send_hwm=100_000,
+    handshake_ms=500,
+    max_message_bytes=65536,
+    ipv6=False,
+    zap_domain="",
+)
+
+
+class Line(Bench):
+    """A publisher in this thread and endpoints that it feeds."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.errors: list[BaseException] = []
+        self.only: Publisher = self.publisher()
+
+    def endpoint(self, **changes: object) -> Endpoint:
+        """A started one."""
+        options = replace(OPTIONS, **changes)  # type: ignore[arg-type]  # of many types
+        endpoint = Endpoint(self._context, self.only.inproc, options, self.errors.append)
+        self.callback(endpoint.stop)
+        endpoint.start()
+        return endpoint
+
+    def subscriptions(self) -> int:
+        self.only.update_subscriptions()
+        return len(self.only.subscriptions)
+
+    def wait_subscribed(self) -> None:
+        wait_for(self.subscriptions, "a subscription")
+
+    def send(self, count: int) -> None:
+        offer(self.only, *["API"] * count)
+
+        def all_sent() -> bool:
+            send_all(self.only)
+            return not self.only.queued
+
+        wait_for(all_sent, "the proxy to take them")
+
+
+@pytest.fixture
+def line(context: Context) -> Iterator[Line]:
+    with Line(context) as line:
+        yield line
+        assert line.errors == []
+
+
+def numbers(subscriber: Subscriber, count: int) -> list[int]:
+    return [int(subscriber.event()["ZMQ-Sequence"]) for _ in range(count)]
+
+
+def test_events_go_from_the_pump_to_the_network(line: Line) -> None:
+    endpoint = line.endpoint()
+    assert endpoint.alive
+    with Subscriber(endpoint.address) as one, Subscriber(endpoint.address, prefixes=[b"nothing"]) as other:
+        wait_for(lambda: line.subscriptions() == 2, "both subscriptions")
+        line.send(3)
+        assert numbers(one, 3) == [1, 2, 3]
+        assert not other.socket.poll(0)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:*", "tcp://*:*", "ipc://{tmp}/events", "inproc://unit-proxy"])
+def test_a_free_port_is_told_and_everything_else_is_as_it_was_given(line: Line, tmp_path: Path, address: str) -> None:
+    address = address.format(tmp=tmp_path)
+    endpoint = line.endpoint(address=address)
+    if address.endswith(":*"):
+        host, _, port = endpoint.address.rpartition(":")
+        assert host == address[:-2].replace("*", "0.0.0.0")
+        assert 1 <= int(port) <= 65535
+    else:
+        assert endpoint.address == address
+    assert endpoint.serves(address)
+    assert endpoint.serves(endpoint.address)
+    assert not endpoint.serves("tcp://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("bound", "asked", "same"),
+    [
+        ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*", True),
+        ("tcp://127.0.0.1:*", "tcp://127.0.0.2:*", False),
+        ("tcp://127.0.0.1:*", "tcp://127.0.0.1:55560", False),
+        ("tcp://127.0.0.1:*", "tcp://127.0.0.111:*", False),
+        ("tcp://*:*", "tcp://*:*", True),
+        ("tcp://*:*", "tcp://0.0.0.0:*", True),
+        ("tcp://*:*", "tcp://127.0.0.1:*", False),
+        ("tcp://127.0.0.1:*", "tcp://*:*", False),
+        ("tcp://127.0.0.1:*", "ipc:///127.0.0.1:*", False),
+        ("inproc://unit.proxy", "inproc://unit.proxy", True),
+        ("inproc://unit.proxy", "inproc://unit_proxy", False),
+    ],
+)
+def test_which_texts_mean_the_socket_that_is_there(line: Line, bound: str, asked: str, same: bool) -> None:
+    assert line.endpoint(address=bound).serves(asked) is same
+
+
+def test_the_port_that_was_found_may_be_written_out(line: Line) -> None:
+    everywhere = line.endpoint(address="tcp://*:*")
+    port = everywhere.address.rpartition(":")[2]
+    for host in ("*", "0.0.0.0"):
+        assert everywhere.serves(f"tcp://{host}:{port}")
+        assert not everywhere.serves(f"tcp://{host}:{port}0")
+    assert not everywhere.serves(f"tcp://{port}")
+
+
+def test_it_connects_to_a_collector_that_may_come_later(line: Line, context: Context) -> None:
+    port = free_port()
+    endpoint = line.endpoint(address=f"tcp://127.0.0.1:{port}", connect=True)
+    assert endpoint.address == f"tcp://127.0.0.1:{port}"
+    with context.socket(zmq.SUB) as collector:
+        collector.set(zmq.LINGER, 0)
+        collector.subscribe(b"")
+        collector.bind(f"tcp://127.0.0.1:{port}")
+        line.wait_subscribed()
+        line.send(2)
+        wait_for(lambda: collector.poll(10), "an event")
+        assert sequences(received_json(collector))[0] == 1
+
+
+def test_a_place_that_is_taken_is_told_and_nothing_is_left(line: Line) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(StartError) as caught:
+            line.endpoint(address=address)
+        assert str(caught.value) == (
+            f"can't listen on {address}: Address already in use; another program listens there, perhaps a second "
+            "switch; take another port or stop that program"
+        )
+    assert not [thread for thread in threading.enumerate() if address in thread.name]
+    assert line.endpoint(address=address).address == address
+
+
+@pytest.mark.parametrize(
+    ("address", "remedy"),
+    [
+        ("tcp://192.0.2.1:5556", "name one of its own, or * for all"),
+        ("tcp://nosuchif0:5556", "name one of its own, or * for all"),
+        ("ipc:///nonexistent/folder/events", "there is no such folder; create it, writable for FreeSWITCH's user"),
+    ],
+)
+def test_other_places_that_can_not_be(line: Line, address: str, remedy: str) -> None:
+    with pytest.raises(StartError) as caught:
+        line.endpoint(address=address)
+    assert str(caught.value).startswith(f"can't listen on {address}: ")
+    assert str(caught.value).endswith(remedy)
+
+
+def test_what_libzmq_has_no_remedy_for_says_where_to_look(line: Line) -> None:
+    with pytest.raises(StartError) as caught:
+        line.endpoint(address="udp://127.0.0.1:5556", connect=True)
+    assert str(caught.value).startswith("can't connect to udp://127.0.0.1:5556: ")
+    assert str(caught.value).endswith("; see the address in event_zmq.conf.xml")
+
+
+def test_the_place_is_free_again_when_it_is_stopped(line: Line) -> None:
+    for _ in range(20):
+        endpoint = line.endpoint()
+        assert not is_free(endpoint.address)
+        assert endpoint.stop()
+        assert not endpoint.alive
+        wait_for(lambda endpoint=endpoint: is_free(endpoint.address), "libzmq to let go of it")
+
+
+def test_it_ends_with_connected_peers_and_at_once(line: Line) -> None:
+    for _ in range(10):
+        endpoint = line.endpoint()
+        with Subscriber(endpoint.address):
+            line.wait_subscribed()
+            # The thread is gone in far less than what a stop may take; a hanging one would not be.
+            assert endpoint.stop(timeout=2.0)
+        wait_for(lambda: line.subscriptions() == 0, "the subscription to go")
+
+
+def test_what_was_handed_over_before_the_stop_still_arrives(line: Line) -> None:
+    endpoint = line.endpoint()
+    with Subscriber(endpoint.address) as subscriber:
+        line.wait_subscribed()
+        line.send(1000)
+        assert endpoint.stop()
+        assert numbers(subscriber, 1000) == list(range(1, 1001))
+
+
+def test_a_subscriber_that_does_not_read_holds_up_the_end_by_the_linger_alone(line: Line, context: Context) -> None:
+    endpoint = line.endpoint()
+    with Subscriber(endpoint.address, hwm=1):
+        line.wait_subscribed()
+        line.send(20_000)
+        assert endpoint.stop(timeout=2.0)
+        # `context` ends at the end of the test, with what is still on its way given up after LINGER_MS.
+        assert LINGER_MS < 1000
+
+
+def test_two_endpoints_of_one_publisher_get_each_everything(line: Line, tmp_path: Path) -> None:
+    first, second = line.endpoint(), line.endpoint(address=f"ipc://{tmp_path}/events")
+    with Subscriber(first.address) as one, Subscriber(second.address) as other:
+        # One prefix is told once, so both are there only when events come through.
+        def both_are_there() -> bool:
+            line.subscriptions()
+            line.send(1)
+            return bool(one.socket.poll(5)) and bool(other.socket.poll(5))
+
+        wait_for(both_are_there, "both")
+        line.send(1)
+        last = line.only.accepted
+        for subscriber in (one, other):
+            subscriber.until(lambda event: int(event["ZMQ-Sequence"]) == last)
+        assert first.stop()
+        line.send(1)
+        assert numbers(other, 1) == [last + 1]
+        assert not one.socket.poll(0)
+
+
+def test_the_file_of_an_ipc_endpoint_goes_with_it(line: Line, tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    endpoint = line.endpoint(address=f"ipc://{path}")
+    assert path.is_socket()
+    assert endpoint.stop()
+    wait_for(lambda: not path.exists(), "libzmq to take the file away")
+
+
+def test_a_peer_that_says_nothing_is_closed_after_the_handshake_time(line: Line) -> None:
+    endpoint = line.endpoint(handshake_ms=50)
+    host, _, port = endpoint.address[len("tcp://") :].rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5.0) as peer, contextlib.suppress(ConnectionResetError):
+        while peer.recv(4096):
+            pass
+
+
+def test_a_peer_whose_message_is_too_large_is_cut_off(line: Line) -> None:
+    endpoint = line.endpoint(max_message_bytes=100)
+    with Subscriber(endpoint.address, prefixes=[b"x" * 90]), Subscriber(endpoint.address, prefixes=[b"y" * 200]) as bad:
+        line.wait_subscribed()
+        line.send(1)
+        assert line.subscriptions() == 1
+        assert not bad.socket.poll(0)
+
+
+def test_what_a_peer_sends_besides_subscriptions_changes_nothing(line: Line, context: Context) -> None:
+    endpoint = line.endpoint()
+    with context.socket(zmq.XSUB) as peer:
+        peer.set(zmq.LINGER, 0)
+        peer.connect(endpoint.address)
+        for frames in ([b"hello"], [b""], [b"\x02"], [b"\xff" * 1000], [b"\x01API", b"\x01more"], [b"two", b"frames"]):
+            peer.send_multipart(frames)
+        peer.send(b"\x01")
+        wait_for(lambda: line.subscriptions() and line.only.subscriptions.want(b""), "its last subscription")
+        line.send(2)
+        assert peer.poll(5000)
+        assert endpoint.alive
+
+
+def test_when_the_context_goes_the_error_is_reported(line: Line) -> None:
+    context: Context = zmq.Context()
+    endpoint = Endpoint(context, "inproc://nobody", OPTIONS, line.errors.append)
+    endpoint.start()
+    context.term()
+    wait_for(lambda: not endpoint.alive, "the thread to end")
+    assert [type(error) for error in line.errors] == [zmq.ContextTerminated]
+    line.errors.clear()
+
+
+def test_descriptors_do_not_pile_up(line: Line) -> None:
+    def come_and_go() -> int:
+        endpoint = line.endpoint()
+        with Subscriber(endpoint.address):
+            line.wait_subscribed()
+        assert endpoint.stop()
+        wait_for(lambda: line.subscriptions() == 0, "the subscription to go")
+        return len(os.listdir("/proc/self/fd"))
+
+    for _ in range(3):
+        come_and_go()
+    # libzmq closes some time after the thread is gone.
+    first = come_and_go()
+    for _ in range(5):
+        come_and_go()
+    wait_for(lambda: len(os.listdir("/proc/self/fd")) <= first, "descriptors to be as many as before")
