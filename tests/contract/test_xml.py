@@ -18,9 +18,9 @@ LOCATE = f"xml_locate configuration configuration name {NAME}"
 NOT_FOUND = "can't find anything\n"
 
 
-@pytest.fixture
-def switch(switch: Switch) -> Iterator[Switch]:
-    yield switch
+@pytest.fixture(autouse=True)
+def tidy(switch: Switch) -> Iterator[None]:
+    yield
     (switch.conf_dir / "autoload_configs" / f"{NAME}.xml").unlink(missing_ok=True)
     switch.api("reloadxml")
 

@@ -36,7 +36,7 @@ def test_a_million_events_with_subscribers_coming_and_going(switch_factory: Swit
     seen = []
     try:
         for number in range(1_000_000 // ROUND):
-            switch.api(f"evgen {ROUND} 15 10000", timeout=300)
+            switch.api(f"evgen {ROUND} 15 5000", timeout=300)
             module.at_rest()
             seen.append((switch.rss_kb(), switch.threads(), switch.fds()))
             rss, threads, fds = seen[-1]
