@@ -1,10 +1,11 @@
 """The only file that imports `freeswitch`: what the module asks of the switch, and what must be known about asking.
 
-All calls but `Consumer.pop` hold the GIL, so nothing here may wait for FreeSWITCH: see `instant`.
+All calls of the wrapper but `pop` hold the GIL, so those that may wait for FreeSWITCH go past it: `_WithoutGil`.
 """
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import freeswitch
@@ -38,14 +39,22 @@ def running() -> bool:
 
 
 def instant(command: str) -> str:
-    """Runs an API command while holding the GIL and gives its output.
+    """Runs an API command in this thread and gives its output.
 
-    Only for the commands that return at once and look nothing up, INSTANT: any other could hang all Python of the
-    switch for good, because it may wait for a thread that waits for the GIL. Those go through `commands.Commands`.
+    Only for the commands that return at once and look nothing up, INSTANT; the others go through `commands.Commands`.
+    Where it has to hold the GIL, any other could hang all Python of the switch for good, because it may wait for a
+    thread that waits for the GIL.
     """
     if command.split(" ", 1)[0] not in INSTANT:
         raise ValueError(f'"{command}" may not be run under the GIL')
-    return freeswitch.API().executeString(command) or ""
+    api = freeswitch.API()
+    if _without_gil is None:
+        return api.executeString(command) or ""
+    output = _without_gil.execute(int(api.this), command.encode())
+    try:
+        return ctypes.string_at(output).decode("utf-8", "surrogateescape") if output else ""
+    finally:
+        _without_gil.free(output)
 
 
 class Consumer:
@@ -56,8 +65,12 @@ class Consumer:
     """
 
     def __init__(self, length: int) -> None:
-        self._consumer = freeswitch.EventConsumer("all", "", length)
+        self._consumer = freeswitch.EventConsumer("", "", length)
         self._pop = self._consumer.pop
+        if _without_gil is None:
+            self._consumer.bind("all", "")
+        else:
+            _without_gil.bind(int(self._consumer.this), b"all", b"")
 
     def pop(self, wait_ms: int) -> Event | None:
         """The next event, or None when none comes in `wait_ms` milliseconds (0: when none is there)."""
@@ -65,4 +78,44 @@ class Consumer:
 
     def close(self) -> None:
         """Unbinds from the switch. Not while `pop` runs: FreeSWITCH would go on in freed memory."""
-        self._consumer.cleanup()
+        if _without_gil is None:
+            self._consumer.cleanup()
+        else:
+            _without_gil.cleanup(int(self._consumer.this))
+
+
+class _WithoutGil:
+    """Three functions of FreeSWITCH's C++ interface, called past the wrapper, which would hold the GIL meanwhile.
+
+    `EventConsumer::bind` and `cleanup` wait until the dispatch thread is between two events, and the event that
+    `API::executeString` fires waits for a place when the dispatch queue is full. If that thread is inside another
+    module's event handler that looks up XML, and a Python script answers lookups, it waits for the GIL: held here, all
+    Python in the switch and all its events would stop for good (seen on 1.11.2, at the first start under such a load).
+
+    Raises:
+        AttributeError: this FreeSWITCH doesn't export them under these names; the wrapper has to do then.
+    """
+
+    def __init__(self) -> None:
+        library = ctypes.CDLL(None)  # calls of a CDLL let other Python threads run
+        self.bind = library["_ZN13EventConsumer4bindEPKcS1_"]
+        self.bind.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p)
+        self.cleanup = library["_ZN13EventConsumer7cleanupEv"]
+        self.cleanup.argtypes = (ctypes.c_void_p,)
+        self.cleanup.restype = None
+        self.execute = library["_ZN3API13executeStringEPKc"]
+        self.execute.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
+        self.execute.restype = ctypes.c_void_p  # the caller's to free
+        self.free = library["free"]
+        self.free.argtypes = (ctypes.c_void_p,)
+        self.free.restype = None
+
+
+def _find_without_gil() -> _WithoutGil | None:
+    try:
+        return _WithoutGil()
+    except (AttributeError, OSError):
+        return None
+
+
+_without_gil = _find_without_gil()

@@ -28,7 +28,9 @@ def await_commands(commands: Commands) -> None:
             commands.run("version")
             return
         except HostError as error:
-            if "INVALID COMMAND" not in str(error) or time.monotonic() > deadline:
+            if "INVALID COMMAND" not in str(error):
+                raise
+            if time.monotonic() > deadline:
                 raise HostError(f"{error}; load mod_commands in modules.conf.xml") from error
         time.sleep(0.1)
 
