@@ -59,15 +59,21 @@ class FakeEvent:
 
 
 class FakeConsumer:
-    """`freeswitch.EventConsumer("all", "", length)`."""
+    """`freeswitch.EventConsumer(name, "", length)`; without a name it gets nothing until `bind`."""
 
     def __init__(self, switch: FakeSwitch, name: str, subclass: str, length: int) -> None:
-        assert (name, subclass) == ("all", "")
         self.closed = False
         self._switch = switch
         self._length = length
         self._events: collections.deque[FakeEvent] = collections.deque()
         self._changed = threading.Condition()
+        if name:
+            self.bind(name, subclass)
+
+    def bind(self, name: str, subclass: str) -> int:
+        assert (name, subclass) == ("all", "")
+        self._switch.consumers.append(self)
+        return 1
 
     @property
     def waiting(self) -> int:
@@ -105,7 +111,7 @@ class FakeSwitch:
         commands: what was run, in order, `bgapi` with what it ran.
         deaf: commands by their first word whose BACKGROUND_JOB does not come.
         lines: the log.
-        consumers: that are open.
+        consumers: that are bound and not closed.
     """
 
     def __init__(self) -> None:
@@ -136,9 +142,7 @@ class FakeSwitch:
         return module  # type: ignore[no-any-return]  # Any, so that names can be set on it
 
     def _consumer(self, name: str, subclass: str, length: int) -> FakeConsumer:
-        consumer = FakeConsumer(self, name, subclass, length)
-        self.consumers.append(consumer)
-        return consumer
+        return FakeConsumer(self, name, subclass, length)
 
     # What the switch does.
 

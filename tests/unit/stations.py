@@ -9,6 +9,7 @@ import socket
 from freeswitch_zmq.module.config import Config
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.publication import Publication
+from freeswitch_zmq.module.publisher import Publisher
 from freeswitch_zmq.module.running import Running
 from tests.support.module import Subscriber
 from tests.unit.configurations import config
@@ -63,7 +64,7 @@ class Station:
         def all_have_it() -> bool:
             self.fire("CUSTOM", mark)
             self.switch.wait_until_taken()
-            waiting[:] = [each for each in waiting if not each.socket.poll(10)]
+            waiting[:] = [each for each in waiting if not _has(each, mark)]
             return not waiting
 
         wait_for(all_have_it, "events to come through", timeout)
@@ -75,11 +76,30 @@ class Station:
     def fire(self, name: str, mark: str = "") -> None:
         self.switch.fire(FakeEvent(name, [("Mark", mark)]))
 
-    def close(self) -> None:
+    def at_rest(self, name: str = "default") -> Publisher:
+        """A publisher that has nothing queued, when the switch has nothing either; its counters must come out even."""
+        publisher = self.publication(name).publisher
+        self.switch.wait_until_taken()
+        self.running.pump.call(lambda: None)  # what was taken in the round before is offered now
+        wait_for(lambda: not publisher.queued, "the queue to become empty")
+        self.running.pump.call(lambda: None)
+        assert publisher.accepted == publisher.published + publisher.skipped + publisher.shed
+        return publisher
+
+    def close(self, faults: int = 0) -> None:
+        """Takes everything down; so many unexpected exceptions are expected."""
         self.running.close()
-        assert self.faults.count == 0, self.switch.texts("ERR")
+        assert self.faults.count == faults, self.switch.texts("ERR")
         assert self.switch.consumers == []
-        assert not [line for line in self.switch.lines if line[0] == "ERR"], self.switch.lines
+        assert len(self.switch.texts("ERR")) == min(faults, 1), self.switch.texts("ERR")
+
+
+def _has(subscriber: Subscriber, mark: str) -> bool:
+    """Whether that is among the events that are there; they are read."""
+    found = False
+    while subscriber.socket.poll(0 if found else 10):
+        found = found or subscriber.event().get("Mark") == mark
+    return found
 
 
 def free_port() -> int:

@@ -23,7 +23,6 @@ Claimed = tuple[bool, FakeEvent]
 def consumer(switch: FakeSwitch) -> Iterator[FakeConsumer]:
     """What the pump would pop from."""
     consumer = FakeConsumer(switch, "all", "", 1000)
-    switch.consumers.append(consumer)
     yield consumer
     consumer.cleanup()
 
@@ -273,7 +272,6 @@ def test_of_equal_commands_as_many_are_claimed_as_are_ours(steps: list[tuple[boo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host, "freeswitch", switch.module())
         consumer = FakeConsumer(switch, "all", "", 1000)
-        switch.consumers.append(consumer)
         commands = Commands()
         for ours, command in steps:
             if ours:
