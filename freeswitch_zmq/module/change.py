@@ -34,12 +34,12 @@ class EndpointChange:
         wanted = self._sort_out()
         in_the_way = []
         for publication, options in wanted:
-            if any(old.serves(options.address) for _, old in self._old):
+            if any(old.is_in_the_way(options.address) for _, old in self._old):
                 in_the_way.append((publication, options))
             else:
                 self._opened.append((publication, publication.open_endpoint(options)))
         for publication, options in in_the_way:
-            for owner, old in [pair for pair in self._old if pair[1].serves(options.address)]:
+            for owner, old in [pair for pair in self._old if pair[1].is_in_the_way(options.address)]:
                 self._old.remove((owner, old))
                 self._closed_early.append((owner, replace(old.options, address=old.address)))
                 owner.close_endpoint(old)
@@ -51,24 +51,35 @@ class EndpointChange:
         self._old = [(each, old) for each in self._publications.values() for old in each.endpoints]
         for publisher in self._config.publishers:
             publication = self._publications[publisher.name]
-            for options in endpoint_options(publisher, self._config.settings):
-                same = [
-                    (owner, old)
-                    for owner, old in self._old
-                    if owner is publication and old.serves(options.address) and old.options.same_socket(options)
-                ]
+            every = endpoint_options(publisher, self._config.settings)
+            # Those that name their port first: `:*` is content with any that is left.
+            for options in sorted(every, key=lambda options: options.address.endswith(":*")):
+                equal = [pair for pair in self._old if pair[0] is publication and pair[1].serves(options.address)]
+                same = [pair for pair in equal if pair[1].options.same_socket(options)]
                 if same:
                     self._old.remove(same[0])
+                elif equal:  # opened anew, and where it was: `tcp://HOST:*` would find another port
+                    wanted.append((publication, replace(options, address=equal[0][1].address)))
                 else:
                     wanted.append((publication, options))
         return wanted
 
     def undo(self) -> None:
-        """Brings back what was there before `open_new`."""
+        """Brings back what was there before `open_new`.
+
+        Raises:
+            StartError: not all of it could be brought back; the rest was.
+        """
+        problems = []
         for publication, endpoint in self._opened:
             publication.close_endpoint(endpoint)
         for publication, options in self._closed_early:
-            _open_freed(publication, options)
+            try:
+                _open_freed(publication, options)
+            except StartError as error:
+                problems.append(str(error))
+        if problems:
+            raise StartError("; ".join([*problems, "it was open before this reload: stop and start event_zmq"]))
 
     def finish(self) -> list[str]:
         """Closes what is not wanted any more. Gives what was opened and closed, in words."""

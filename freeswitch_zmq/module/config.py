@@ -21,6 +21,7 @@ from freeswitch_zmq.module.parameters import (
     choice,
     endpoint,
     not_yet,
+    tcp_clash,
     whole_number,
 )
 from freeswitch_zmq.wire import TopicFormat, to_utf8
@@ -241,13 +242,14 @@ class _Reader:
                 self._problem(where, f'there is no attribute "{name}"{_right(name, known)}')
 
     def _endpoints_once(self, publishers: Sequence[PublisherConfig]) -> None:
-        owner: dict[str, str] = {}
+        taken: list[tuple[str, str]] = []
         for publisher in publishers:
             for text in publisher.bind:
-                if text in owner and not text.endswith(":*"):
-                    place = f'<publisher name="{publisher.name}">'
-                    self._problem(place, f'bind: "{text}" is taken by publisher "{owner[text]}"; give it another port')
-                owner.setdefault(text, publisher.name)
+                for other, owner in taken:
+                    if tcp_clash(text, other) or (text == other and not text.endswith(":*")):
+                        place = f'<publisher name="{publisher.name}">'
+                        self._problem(place, f'bind: "{text}" is taken by publisher "{owner}"; give it another port')
+                taken.append((text, publisher.name))
 
     def _problem(self, place: str, text: str) -> None:
         line = f"{place}: {text}"

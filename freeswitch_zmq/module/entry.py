@@ -12,7 +12,7 @@ from freeswitch_zmq.module.status import as_json, as_text
 
 __all__ = ["fsapi", "handler", "runtime", "service", "xml_fetch"]
 
-HELP = """event_zmq publishes FreeSWITCH's events over ZeroMQ.
+HELP = """+OK event_zmq publishes FreeSWITCH's events over ZeroMQ.
 
   python event_zmq start          start it (as `pyrun event_zmq` and the startup-script do)
   python event_zmq stop           stop it
@@ -83,7 +83,10 @@ def _answer(args: str) -> str:
         return f"-ERR {error}"
     except BaseException as error:  # noqa: BLE001  # survived and reported
         _service.faults.caught(f'"{command}"', error)
+        host.log("ERR", f"{command} failed: {type(error).__name__}: {error}")
         return f"-ERR {command} failed: {type(error).__name__}; the log has a line about it"
     known = ("start", "stop", "reload", "status", "status json", "help")
     asked = f'there is no command "{command}"{closest(command, known)}' if command else "a command is missing"
-    return f"-ERR {asked}; use: {' | '.join(known)}"
+    answer = f"-ERR {asked}; use: {' | '.join(known)}"
+    host.log("ERR", answer[5:])
+    return answer

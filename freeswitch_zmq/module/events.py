@@ -35,6 +35,9 @@ BEHIND_MS = 1
 FLUSH_SECONDS = 0.2
 """What is queued may take this long to go out at a stop; the rest is shed."""
 
+LAST_TRY_SECONDS = 0.1
+"""How long the newest event, SHUTDOWN at a shutdown, may wait for a proxy thread that is behind."""
+
 SEE_OUT_SECONDS = 0.01
 """How long the pump sleeps between two rounds while the switch shuts down."""
 
@@ -52,14 +55,26 @@ class _Call(Generic[T]):
         self.done = threading.Event()
         self.result: list[T] = []
         self.error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._begun = self._given_up = False
 
     def run(self) -> None:
-        """See `Worker`."""
+        """In the pump's thread; nothing when the caller has given up."""
+        with self._lock:
+            if self._given_up:
+                return
+            self._begun = True
         try:
             self.result.append(self.function())
         except BaseException as error:  # noqa: BLE001  # survived and reported
             self.error = error
         self.done.set()
+
+    def give_up(self) -> bool:
+        """False when it has begun already."""
+        with self._lock:
+            self._given_up = not self._begun
+            return self._given_up
 
 
 class Pump(Worker):
@@ -69,22 +84,18 @@ class Pump(Worker):
         commands: takes the events about the module's own commands away.
         on_shutdown: called in the pump's thread when the switch's SHUTDOWN has been handed to the sockets.
         on_error: called with an exception that was caught; the pump goes on.
-
-    Attributes:
-        taken: events that the switch handed over.
-        own: of these, the module's own commands.
     """
 
     def __init__(
         self, commands: Commands, on_shutdown: Callable[[], None], on_error: Callable[[BaseException], None]
     ) -> None:
         super().__init__("event_zmq pump", on_error)
-        self.taken = self.own = 0
         self._commands = commands
         self._on_shutdown = on_shutdown
         self._consumer: host.Consumer | None = None
         self._publishers: tuple[Publisher, ...] = ()
         self._calls: deque[_Call[object]] = deque()
+        self._hurry = False
 
     def call(self, function: Callable[[], T], timeout: float = 5.0) -> T:
         """Runs a function in the pump's thread, between two events, and gives what it returns.
@@ -95,7 +106,7 @@ class Pump(Worker):
         """
         call = _Call(function)
         self._calls.append(call)  # type: ignore[arg-type]  # the queue doesn't care what a call returns
-        if not call.done.wait(timeout) or not (call.result or call.error):
+        if not call.done.wait(timeout) and (call.give_up() or not call.done.wait(timeout)):
             raise StartError(f"the event pump did not answer within {timeout:g} s; see the log for what it is doing")
         if call.error is not None:
             raise call.error
@@ -123,7 +134,8 @@ class Pump(Worker):
                 if not host.running():
                     self._see_out()
                     continue
-                self._take(BEHIND_MS if behind else 0 if self._queued() else IDLE_MS, TAKE_AT_MOST)
+                wait_ms = BEHIND_MS if behind else 0 if self._hurry or self._queued() else IDLE_MS
+                self._take(wait_ms, TAKE_AT_MOST)
                 behind = self._send()
             except Exception as error:  # noqa: BLE001  # survived and reported
                 self.on_error(error)
@@ -149,8 +161,8 @@ class Pump(Worker):
         pop = self._consumer.pop
         event = pop(wait_ms)
         # After the wait, so that an event is judged by the subscriptions of now.
-        for publisher in self._publishers:
-            publisher.update_subscriptions()
+        more = [publisher.update_subscriptions() for publisher in self._publishers]
+        self._hurry = any(more)
         taken = 0
         while event is not None:
             self._offer(event)
@@ -158,16 +170,17 @@ class Pump(Worker):
             event = pop(0) if taken < most else None
 
     def _offer(self, event: host.Event) -> None:
-        self.taken += 1
         name: str = event.getType()
         if (name == "API" or name == "BACKGROUND_JOB") and self._commands.claim(event, name):
-            self.own += 1
             return
         taken = TakenEvent(event, name)
         # Anyone who may send events can send a SHUTDOWN; only the switch can stop running.
         last = name == "SHUTDOWN" and not host.running()
         for publisher in self._publishers:
-            publisher.offer(taken, last)
+            try:
+                publisher.offer(taken, last)
+            except Exception as error:  # noqa: BLE001  # the others get it all the same
+                self.on_error(error)
         if last:
             self._flush(self._publishers)
             self._on_shutdown()
@@ -201,5 +214,7 @@ class Pump(Worker):
             given_up = publisher.shed_queue(keep=1)
             if not host.running():
                 _left_to_the_end.append(given_up)
-            publisher.send(1)
+            last_try = time.monotonic() + LAST_TRY_SECONDS
+            while publisher.queued and not publisher.send(1) and time.monotonic() < last_try:
+                time.sleep(BEHIND_MS / 1000)
             publisher.shed_queue()

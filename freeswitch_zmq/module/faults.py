@@ -39,6 +39,6 @@ class Faults:
         if new:
             host.log(
                 "ERR",
-                f"{where} met {type(error).__name__}: {error} ({at}). It goes on, and this is logged only once; "
-                "please report this line, and see the count in `python event_zmq status`",
+                f"{where} met {type(error).__name__}: {error} ({at}). This is logged only once and counted in "
+                "`python event_zmq status`; please report it",
             )

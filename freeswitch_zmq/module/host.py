@@ -10,6 +10,8 @@ from typing import Any
 
 import freeswitch
 
+from freeswitch_zmq.errors import HostError
+
 __all__ = ["Consumer", "Event", "clean", "instant", "log", "running"]
 
 INSTANT = ("bgapi", "fsctl", "create_uuid", "global_getvar")
@@ -68,9 +70,11 @@ class Consumer:
         self._consumer = freeswitch.EventConsumer("", "", length)
         self._pop = self._consumer.pop
         if _without_gil is None:
-            self._consumer.bind("all", "")
+            bound = self._consumer.bind("all", "")
         else:
-            _without_gil.bind(int(self._consumer.this), b"all", b"")
+            bound = _without_gil.bind(int(self._consumer.this), b"all", b"")
+        if not bound:
+            raise HostError("FreeSWITCH did not let event_zmq have its events; see the log for its reason")
 
     def pop(self, wait_ms: int) -> Event | None:
         """The next event, or None when none comes in `wait_ms` milliseconds (0: when none is there)."""

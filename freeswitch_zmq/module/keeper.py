@@ -40,7 +40,7 @@ class Keeper(Worker):
         now = time.monotonic()
         self._fork_checked = self._rated = self._alive = now
         self._fork_warned = False
-        self._accepted: dict[str, int] = {}
+        self._mourned: list[Worker] = []
         self._warned: dict[tuple[str, str], tuple[float, int]] = {}
 
     def shutdown(self) -> None:
@@ -73,6 +73,7 @@ class Keeper(Worker):
     def _tick(self, now: float) -> None:
         publications = list(self._running.publications.values())
         self.warn(now, publications)
+        self._look_for_the_dead()
         if now - self._rated >= RATE_SECONDS:
             self._rate(now - self._rated, publications)
             self._rated = now
@@ -80,11 +81,21 @@ class Keeper(Worker):
             self._fork_checked = now
             self._check_fork()
 
+    def _look_for_the_dead(self) -> None:
+        for worker in self._running.dead_or_stuck(stuck=False):
+            if worker.failure is not None and worker not in self._mourned:
+                self._mourned.append(worker)
+                host.log(
+                    "ERR",
+                    f"the thread {worker.name} has ended ({worker.failure}), and what it did is not done any more; "
+                    "give the commands `python event_zmq stop` and `pyrun event_zmq`, and please report this",
+                )
+
     def _rate(self, seconds: float, publications: list[Publication]) -> None:
         for each in publications:
             accepted = each.publisher.accepted
-            each.rate = (accepted - self._accepted.get(each.config.name, accepted)) / seconds
-            self._accepted[each.config.name] = accepted
+            each.rate = (accepted - each.rated) / seconds
+            each.rated = accepted
 
     def _check_fork(self) -> None:
         on = forksafety.still_on(self._running.commands, self._running.config.settings.threaded_system_exec)

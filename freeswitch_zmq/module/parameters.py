@@ -5,22 +5,25 @@ Readers take the text of a `value` attribute and give what it means, or raise Va
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 from typing import Any, Callable
 
 import zmq
 
-__all__ = ["Parameter", "boolean", "checked", "choice", "endpoint", "not_yet", "whole_number"]
+__all__ = ["Parameter", "boolean", "checked", "choice", "endpoint", "not_yet", "tcp_clash", "whole_number"]
 
 Reader = Callable[[str], Any]
 
 _TRUE = ("true", "yes", "on", "1", "enabled", "t", "y")
 _FALSE = ("false", "no", "off", "0", "disabled", "f", "n")
 _TCP = re.compile(r"tcp://(?P<host>\[[^\]]+\]|[^:/\[\]]+):(?P<port>[0-9]{1,5}|\*)")
+_MULTICAST = re.compile(r"(?:[0-9]{1,9},)?(?:(?P<interface>[^;,]+);)?(?P<group>[^:;]+):(?P<port>[0-9]{1,5})")
 _BIND = ("tcp", "ipc", "inproc", "tipc")
-_CONNECT = ("tcp", "ipc", "inproc", "tipc", "pgm", "epgm", "norm")
-_CAPABILITY = {"pgm": "pgm", "epgm": "pgm", "norm": "norm", "tipc": "tipc", "ipc": "ipc"}
+_CONNECT = ("tcp", "ipc", "inproc", "tipc", "epgm", "norm")
+_CAPABILITY = {"epgm": "pgm", "norm": "norm", "tipc": "tipc", "ipc": "ipc"}
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ def endpoint(verb: str) -> Reader:
             raise ValueError(f'"{text}": {verb} takes {", ".join(name + "://" for name in schemes)}{hint}')
         if scheme == "tcp":
             _check_tcp(text, verb)
+        if scheme in ("epgm", "norm"):
+            _check_multicast(text, address)
         if scheme in _CAPABILITY and not zmq.has(_CAPABILITY[scheme]):
             raise ValueError(
                 f'"{text}": the installed libzmq {zmq.zmq_version()} was built without {_CAPABILITY[scheme]}; '
@@ -120,6 +125,42 @@ def endpoint(verb: str) -> Reader:
         return text
 
     return read
+
+
+def tcp_clash(one: str, other: str) -> bool:
+    """Whether two tcp addresses have the same port, and hosts that can't both listen on it."""
+    (host, _, port), (other_host, _, other_port) = (address.rpartition(":") for address in (one, other))
+    if not host.startswith("tcp://") or port != other_port or port == "*":
+        return False
+    return host == other_host or bool({host, other_host} & {"tcp://*", "tcp://0.0.0.0", "tcp://[::]"})
+
+
+def _check_multicast(text: str, address: str) -> None:
+    """Stricter than libzmq, which for some mistakes ends the whole process."""
+    parsed = _MULTICAST.fullmatch(address)
+    if not parsed:
+        raise ValueError(
+            f'"{text}" is not of the form norm://INTERFACE;GROUP:PORT, such as epgm://eth0;239.192.1.1:5555'
+        )
+    try:
+        is_group = ipaddress.IPv4Address(parsed["group"]).is_multicast
+    except ValueError:
+        is_group = False
+    if not is_group or not 1 <= int(parsed["port"]) <= 65535:
+        raise ValueError(f'"{text}": GROUP:PORT must be an address from 224.0.0.0 to 239.255.255.255 and a port')
+    if parsed["interface"] and not _is_ours(parsed["interface"]):
+        raise ValueError(f'"{text}": this machine has no interface and no IPv4 address "{parsed["interface"]}"')
+
+
+def _is_ours(interface: str) -> bool:
+    if interface in (name for _, name in socket.if_nameindex()):
+        return True
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(ipaddress.IPv4Address(interface)), 0))
+        except (ValueError, OSError):
+            return False
+        return True
 
 
 def _check_tcp(text: str, verb: str) -> None:

@@ -15,6 +15,7 @@ from typing import Callable
 import zmq
 
 from freeswitch_zmq.errors import StartError
+from freeswitch_zmq.module.parameters import tcp_clash
 from freeswitch_zmq.module.publisher import INPROC_HWM
 from freeswitch_zmq.module.worker import Worker
 
@@ -53,8 +54,11 @@ class EndpointOptions:
         """Whether going from one to the other keeps the socket and its connections.
 
         The limits for new peers and `ipv6` wait until a socket is opened anyway: libzmq copies them when it begins to
-        listen, and beginning anew would cut all connections.
+        listen, and beginning anew would cut all connections. So does all of an inproc endpoint, whose subscribers
+        would not come back by themselves.
         """
+        if self.address.startswith("inproc://"):
+            return self.connect == other.connect
         return (self.connect, self.send_hwm) == (other.connect, other.send_hwm)
 
 
@@ -117,6 +121,9 @@ class Endpoint(Worker):
     def _set_options(self, front: zmq.Socket[bytes]) -> None:
         options = self.options
         front.set(zmq.SNDHWM, options.send_hwm)
+        # Every frame that a peer sends goes upstream. Otherwise a second subscription to the same, hidden in a
+        # message of two frames, would be swallowed in the middle of it, and the proxy would end for everybody.
+        front.set(zmq.XPUB_VERBOSER, 1)
         front.set(zmq.IPV6, int(options.ipv6))
         front.set(zmq.HANDSHAKE_IVL, options.handshake_ms)
         front.set(zmq.MAXMSGSIZE, options.max_message_bytes)
@@ -160,7 +167,13 @@ class Endpoint(Worker):
 
     def serves(self, address: str) -> bool:
         """Whether a `bind` of this text means the socket that is open here."""
-        return address in (self.options.address, self.address) or _same_place(address, self.address)
+        port = self.address.rpartition(":")[2]
+        found = f"{self.options.address[:-1]}{port}" if self.options.address.endswith(":*") else self.options.address
+        return address in (self.options.address, self.address, found) or _same_place(address, self.address)
+
+    def is_in_the_way(self, address: str) -> bool:
+        """Whether that address can perhaps not be bound while this endpoint is open."""
+        return self.serves(address) or (not self.options.connect and tcp_clash(address, self.address))
 
 
 def _same_place(asked: str, bound: str) -> bool:

@@ -35,6 +35,7 @@ class Publication:
         self.rule = Rule(config.apply_inbound_acl)
         self.endpoints: list[Endpoint] = []
         self.rate = 0.0
+        self.rated = 0
         self._context = context
         self._on_error = on_error
         self._inproc = f"inproc://event_zmq-publisher-{secrets.token_hex(8)}"
@@ -45,11 +46,6 @@ class Publication:
         """Its half in the pump."""
         assert self._publisher is not None
         return self._publisher
-
-    @property
-    def has_publisher(self) -> bool:
-        """Whether that half was made."""
-        return self._publisher is not None
 
     def make_publisher(self) -> None:
         """In the pump's thread: opens the inproc socket."""

@@ -36,7 +36,7 @@ class TakenEvent:
 
     def header(self, name: str) -> str | None:
         """A header's value; Event-Name is the real one, whatever the event says of itself."""
-        if name == "Event-Name":
+        if name.lower() == "event-name":  # FreeSWITCH doesn't mind the case either
             return self.name
         assert self._event is not None
         value: str | None = self._event.getHeader(name)
@@ -115,14 +115,11 @@ class Publisher:
                 return
         self.accepted += 1
         name_sequence = self._names[name] = self._names.get(name, 0) + 1
-        topic = None
-        if not self.subscriptions:
-            wanted = False
-        elif self._topic is not None:
-            topic = self._topic.topic(event.header)
-            wanted = self.subscriptions.want(topic)
-        else:
-            wanted = self.subscriptions.may_want(known_prefix(name))
+        try:
+            topic, wanted = self._judge(event)
+        except BaseException:
+            self.shed += 1
+            raise
         if not wanted:
             self.skipped += 1
         elif self.queued >= self.config.queue_size and not last:
@@ -130,20 +127,31 @@ class Publisher:
         else:
             self._queue.append(_Queued(event, self.accepted, name_sequence, topic))
 
+    def _judge(self, event: TakenEvent) -> tuple[Optional[bytes], bool]:
+        """The event's topic, where it has one, and whether somebody may want it."""
+        if not self.subscriptions:
+            return None, False
+        if self._topic is not None:
+            topic = self._topic.topic(event.header)
+            return topic, self.subscriptions.want(topic)
+        return None, self.subscriptions.may_want(known_prefix(event.name))
+
     def send(self, most: int) -> int:
         """Hands up to `most` queued events to the sockets.
 
         Returns:
-            How many were ready to go out; 0 also when the proxy threads are behind.
+            How many left the queue; 0 when there are none, or when the proxy threads are behind.
 
         Raises:
             Exception: an event could not be serialized; it is counted as shed, and the next call goes on behind it.
         """
         # First all the work, then all the sending: what is sent in a row wakes the proxy thread and the I/O thread
         # once, and waking two threads costs as much as serializing an event.
-        while self._queue and len(self._ready) < most:
-            self._prepare(self._queue.popleft())
-        sent = 0
+        left = 0
+        for _ in range(most - len(self._ready)):
+            if not self._queue:
+                break
+            left += not self._prepare(self._queue.popleft())
         try:
             while self._ready:
                 topic, message = self._ready[0]
@@ -152,12 +160,13 @@ class Publisher:
                 self._socket.send(message, zmq.NOBLOCK)
                 self._ready.popleft()
                 self.published += 1
-                sent += 1
+                left += 1
         except zmq.Again:
             pass  # only a first frame meets it: the rest of a message goes where its beginning went
-        return sent
+        return left
 
-    def _prepare(self, queued: _Queued) -> None:
+    def _prepare(self, queued: _Queued) -> bool:
+        """Makes an event ready to go out; False when nobody wants it after all."""
         try:
             opened = queued.event.opened_json()
             if self._fields is not None:
@@ -168,15 +177,17 @@ class Publisher:
             raise
         if self.subscriptions.want(message if queued.topic is None else queued.topic):
             self._ready.append((queued.topic, message))
-        else:
-            self.skipped += 1
+            return True
+        self.skipped += 1
+        return False
 
-    def update_subscriptions(self) -> None:
-        """Reads what subscribers told since the last time."""
+    def update_subscriptions(self) -> bool:
+        """Reads what subscribers told since the last time. True when there may be more."""
         for _ in range(SUBSCRIPTIONS_A_ROUND):
             if not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
-                return
+                return False
             self.subscriptions.update(self._socket.recv(zmq.NOBLOCK))
+        return True
 
     def shed_queue(self, keep: int = 0) -> list[object]:
         """Gives up what is still queued, counted, but for the `keep` newest.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Callable
@@ -17,7 +16,7 @@ from freeswitch_zmq.module.config import Config
 from freeswitch_zmq.module.events import Pump
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.publication import Publication, endpoint_options
-from freeswitch_zmq.module.worker import Worker
+from freeswitch_zmq.module.worker import Worker, start_thread
 
 __all__ = ["Running"]
 
@@ -68,15 +67,19 @@ class Running:
         worker.start()
 
     def _add_publications(self, names: Sequence[str], config: Config) -> None:
-        added = []
-        for each in config.publishers:
-            if each.name in names:
-                where = f'publisher "{each.name}"'
-                publication = Publication(each, self.context, partial(self._faults.caught, where))
-                self.publications[each.name] = publication
-                self._access.rules[each.name] = publication.rule
-                added.append(publication)
-        self.pump.call(lambda: _each(added, Publication.make_publisher))
+        added = [
+            Publication(each, self.context, partial(self._faults.caught, f'publisher "{each.name}"'))
+            for each in config.publishers
+            if each.name in names
+        ]
+        try:
+            self.pump.call(lambda: _each(added, Publication.make_publisher))
+        except BaseException:
+            self.pump.call(lambda: _each(added, Publication.close_publisher))
+            raise
+        for publication in added:
+            self.publications[publication.config.name] = publication
+            self._access.rules[publication.config.name] = publication.rule
 
     def reload(self, config: Config) -> list[str]:
         """Goes over to another configuration; what is the same in both is not touched.
@@ -92,15 +95,15 @@ class Running:
         try:
             self._add_publications(added, config)
             change.open_new()
+            self.pump.call(lambda: self._take_up(config, added))
         except BaseException:
-            change.undo()
             for name in added:
                 self._remove_publication(name)
+            change.undo()
             raise
         wanted = {each.name: each for each in config.publishers}
         removed = [name for name in self.publications if name not in wanted]
         changed = [each.name for each in self.config.publishers if wanted.get(each.name, each) != each]
-        self.pump.call(lambda: self._take_up(config, added))
         for name in removed:
             self._remove_publication(name)
         notes = [
@@ -128,12 +131,16 @@ class Running:
         publication = self.publications.pop(name, None)
         if publication is None:
             return
-        if publication.has_publisher:
-            self.pump.call(lambda: self.pump.detach(publication.publisher))
+        self.pump.call(lambda: self.pump.detach(publication.publisher))
         for endpoint in list(publication.endpoints):
             publication.close_endpoint(endpoint)
         self.pump.call(publication.close_publisher)
         self._access.rules.pop(name, None)
+
+    def dead_or_stuck(self, stuck: bool) -> list[Worker]:
+        """The threads that should be there and are not, or that should be gone (`stuck`) and are there."""
+        endpoints = [endpoint for each in list(self.publications.values()) for endpoint in each.endpoints]
+        return [worker for worker in [*self._workers, *endpoints] if worker.alive is stuck]
 
     def close(self) -> None:
         """Closes everything, within about two seconds, whatever state it is in."""
@@ -148,13 +155,16 @@ class Running:
 
     def _detach_all(self) -> None:
         if self.pump.alive:
-            publishers = [each.publisher for each in self.publications.values() if each.has_publisher]
+            publishers = [each.publisher for each in self.publications.values()]
             self.pump.call(lambda: self.pump.detach(*publishers))
 
     def _stop_endpoints(self) -> None:
         endpoints = [endpoint for each in self.publications.values() for endpoint in each.endpoints]
         for endpoint in endpoints:
-            endpoint.ask_to_stop()
+            try:
+                endpoint.ask_to_stop()
+            except Exception as error:  # noqa: BLE001  # the others must end all the same
+                endpoint.on_error(error)
         for endpoint in endpoints:
             if not endpoint.stop():
                 host.log("ERR", f"the thread of {endpoint.name} did not end; please report this")
@@ -172,10 +182,9 @@ class Running:
         if context is None:
             return
         # Waits for the last bytes to subscribers, and for sockets that other scripts have in this context.
-        thread = threading.Thread(target=context.term, name="event_zmq term", daemon=True)
-        thread.start()
+        thread = start_thread(context.term, "event_zmq term")
         thread.join(_TERM_SECONDS)
-        if thread.is_alive():
+        if thread.is_alive() and not self.dead_or_stuck(stuck=True):
             host.log(
                 "WARNING",
                 "another script still has a socket of event_zmq's ZeroMQ context open; it should close it when it "

@@ -36,6 +36,7 @@ class Service:
         self._running: Running | None = None
         self._keeper: Keeper | None = None
         self._started = 0.0
+        self._shutdown = False
 
     @contextlib.contextmanager
     def _alone(self, doing: str) -> Iterator[None]:
@@ -59,6 +60,7 @@ class Service:
                 raise StateError("event_zmq is running already; `reload` takes up a changed configuration")
             if not host.running():
                 raise StateError("the switch is shutting down")
+            self._shutdown = False
             running = Running(self.faults, self._shutdown_seen)
             try:
                 running.start_pump()
@@ -68,6 +70,8 @@ class Service:
                 running.open(config)
                 self._keeper = Keeper(running, self.faults, self._shut_down)
                 self._keeper.start()
+                if self._shutdown:  # while there was no keeper yet
+                    self._keeper.shutdown()
             except BaseException:
                 running.close()
                 self._keeper = None
@@ -129,6 +133,7 @@ class Service:
         threaded = forksafety.is_on(ask)
         result = status.head(state, self._started, core_uuid, threaded, self.faults.count)
         if running is not None:
+            result["late_answers"] = running.commands.late
             result["publishers"] = {
                 name: status.publication_status(each) for name, each in list(running.publications.items())
             }
@@ -146,6 +151,7 @@ class Service:
 
     def _shutdown_seen(self) -> None:
         """In the pump's thread."""
+        self._shutdown = True
         if self._keeper is not None:
             self._keeper.shutdown()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from freeswitch_zmq.errors import ConfigError, HostError
+from freeswitch_zmq.errors import CommandTimeout, ConfigError, HostError
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.config import Config, parse_config
 
@@ -27,9 +27,10 @@ def await_commands(commands: Commands) -> None:
         try:
             commands.run("version")
             return
-        except HostError as error:
-            if "INVALID COMMAND" not in str(error):
+        except CommandTimeout:
+            if time.monotonic() > deadline:
                 raise
+        except HostError as error:
             if time.monotonic() > deadline:
                 raise HostError(f"{error}; load mod_commands in modules.conf.xml") from error
         time.sleep(0.1)

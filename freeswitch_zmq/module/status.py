@@ -20,7 +20,7 @@ def publication_status(each: Publication) -> dict[str, Any]:
     publisher = each.publisher
     return {
         "epoch": str(publisher.epoch),
-        "endpoints": [endpoint.address for endpoint in each.endpoints],
+        "endpoints": [endpoint.address for endpoint in each.endpoints if endpoint.alive],
         "accepted": publisher.accepted,
         "published": publisher.published,
         "skipped": publisher.skipped,

@@ -7,12 +7,24 @@ from typing import Callable
 
 from freeswitch_zmq.errors import StartError
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "start_thread"]
 
 STACK_BYTES = 1024 * 1024
 """FreeSWITCH's threads have 240 KB, too little for Python code that calls into libraries."""
 
 _stack_size_lock = threading.Lock()
+
+
+def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
+    """Starts a thread with a stack of STACK_BYTES."""
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    with _stack_size_lock:  # the size is the whole process's setting: ours only for this moment
+        previous = threading.stack_size(STACK_BYTES)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(previous)
+    return thread
 
 
 class Worker:
@@ -44,13 +56,7 @@ class Worker:
             StartError: it took longer than `timeout` seconds.
             Exception: whatever `open` raised; the thread is gone then.
         """
-        self._thread = threading.Thread(target=self._main, name=self.name, daemon=True)
-        with _stack_size_lock:  # the size is the whole process's setting: ours only for this moment
-            previous = threading.stack_size(STACK_BYTES)
-            try:
-                self._thread.start()
-            finally:
-                threading.stack_size(previous)
+        self._thread = start_thread(self._main, self.name)
         if not self._ready.wait(timeout):
             self.ask_to_stop()
             raise StartError(

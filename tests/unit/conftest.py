@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 import zmq
 
 from tests.unit.fake_freeswitch import FakeSwitch
+
+if TYPE_CHECKING:
+    from tests.unit.whole import Whole
 
 # host.py imports it, and test modules import host.py, before any fixture runs.
 sys.modules.setdefault("freeswitch", FakeSwitch().module())
@@ -37,6 +41,16 @@ def switch(monkeypatch: pytest.MonkeyPatch) -> FakeSwitch:
     switch = FakeSwitch()
     monkeypatch.setattr(host, "freeswitch", switch.module())
     return switch
+
+
+@pytest.fixture
+def whole(switch: FakeSwitch) -> Iterator[Whole]:
+    """The module with a configuration, not started."""
+    from tests.unit.whole import Whole
+
+    whole = Whole(switch)
+    yield whole
+    whole.end()
 
 
 @pytest.fixture

@@ -188,6 +188,20 @@ def test_its_three_events_may_come_in_any_order(
     assert not any(commands.claim(event, event.getType()) for event in events)
 
 
+@pytest.mark.xfail(raises=AssertionError, reason="it waits for all of its timeout; whoever gave the command waits too")
+def test_when_the_switch_shuts_down_nobody_waits_for_an_answer(switch: FakeSwitch, consumer: FakeConsumer) -> None:
+    switch.deaf.add("reloadxml")
+    commands = Commands()
+    running = Running(commands, "reloadxml", timeout=1.0)
+    try:
+        wait_for(lambda: consumer.waiting == 2, "the command's events")
+        switch.is_running = False
+        running.join(0.7)
+        assert not running.is_alive()
+    finally:
+        assert isinstance(running.outcome(), HostError)
+
+
 def test_an_answer_that_is_late_is_counted_and_kept_out(switch: FakeSwitch, consumer: FakeConsumer) -> None:
     switch.deaf.add("status")
     commands = Commands()

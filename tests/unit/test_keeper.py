@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from freeswitch_zmq.module import keeper as keeper_module
+from freeswitch_zmq.module.faults import Faults
+from freeswitch_zmq.module.keeper import Keeper
+from tests.support.module import Subscriber
+from tests.unit.configurations import local, publisher
+from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
+from tests.unit.stations import Station
+from tests.unit.waiting import wait_for
+
+
+@pytest.fixture
+def station(switch: FakeSwitch) -> Iterator[Station]:
+    station = Station(switch, publisher(*local(queue_size=50)))
+    yield station
+    station.close()
+
+
+
+@pytest.fixture
+def keeper(station: Station) -> Keeper:
+    """Not started: told the time by the test."""
+    return Keeper(station.running, station.faults, lambda: None)
+
+
+def shed_text(count: int) -> str:
+    return (
+        f'publisher "default" shed {count} events because its queue of 50 was full; make the load smaller with '
+        "event-filter, or raise queue-size in event_zmq.conf.xml"
+    )
+
+
+def refused_text(count: int, latest: str) -> str:
+    return (
+        f'publisher "default" did not let in {count} connections, the latest from {latest}; whoever is to get events '
+        "needs a line in apply-inbound-acl in event_zmq.conf.xml"
+    )
+
+
+def test_at_most_one_warning_in_ten_seconds_with_the_count_since_the_last(station: Station, keeper: Keeper) -> None:
+    publication = station.publication()
+    keeper.warn(1000.0, [publication])
+    assert station.switch.texts("WARNING") == []
+    publication.publisher.shed = 7
+    keeper.warn(1000.5, [publication])
+    assert station.switch.texts("WARNING") == [shed_text(7)]
+    for second in range(1, 10):
+        publication.publisher.shed += 10
+        keeper.warn(1000.5 + second, [publication])
+    assert station.switch.texts("WARNING") == [shed_text(7)]
+    keeper.warn(1010.5, [publication])
+    assert station.switch.texts("WARNING") == [shed_text(7), shed_text(90)]
+    # Nothing more was shed, nothing more is said.
+    keeper.warn(1030.0, [publication])
+    assert len(station.switch.texts("WARNING")) == 2
+    publication.publisher.shed = 0
+
+
+def test_each_kind_has_its_own_ten_seconds(station: Station, keeper: Keeper) -> None:
+    publication = station.publication()
+    publication.publisher.shed = 1
+    keeper.warn(1000.0, [publication])
+    publication.rule.lets_in("192.0.2.1")
+    publication.rule.lets_in("192.0.2.2")
+    keeper.warn(1001.0, [publication])
+    assert station.switch.texts("WARNING") == [shed_text(1), refused_text(2, "192.0.2.2")]
+    publication.publisher.shed = 0
+
+
+def test_a_publisher_that_was_removed_and_came_back_counts_from_its_own_zero(station: Station, keeper: Keeper) -> None:
+    publication = station.publication()
+    publication.publisher.shed = 100
+    keeper.warn(1000.0, [publication])
+    publication.publisher.shed = 5
+    keeper.warn(1020.0, [publication])
+    assert station.switch.texts("WARNING")[-1] == shed_text(5)
+    publication.publisher.shed = 0
+
+
+def test_real_shedding_is_warned_of_once_with_the_whole_count(station: Station, keeper: Keeper) -> None:
+    with Subscriber(*station.addresses()) as subscriber:
+        station.subscribed(subscriber)
+        station.switch.fire(*[FakeEvent("HEARTBEAT") for _ in range(3000)])
+        shed = station.at_rest().shed
+    assert shed > 0
+    keeper.warn(1000.0, list(station.running.publications.values()))
+    assert station.switch.texts("WARNING") == [shed_text(shed)]
+
+
+def test_it_ticks_by_itself(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(keeper_module, "RATE_SECONDS", 0.1)
+    monkeypatch.setattr(keeper_module, "FORK_CHECK_SECONDS", 0.01)
+    switch, publication = station.switch, station.publication()
+    state = ["+OK threaded_system_exec is true\n"]
+    switch.answers["fsctl"] = lambda command: state[0]
+    keeper = Keeper(station.running, station.faults, lambda: None)
+    keeper.start()
+    try:
+        publication.rule.lets_in("192.0.2.1")
+        wait_for(lambda: switch.texts("WARNING") == [refused_text(1, "192.0.2.1")], "the warning")
+
+        def flows() -> bool:
+            switch.fire(FakeEvent("HEARTBEAT"))
+            return publication.rate > 0
+
+        wait_for(flows, "a rate")
+        wait_for(lambda: publication.rate == 0, "the rate to end")
+        # Off, and not to be switched on: told once, and again only after it was on.
+        for count in (2, 3):
+            state[0] = "+OK threaded_system_exec is false\n"
+            wait_for(lambda count=count: len(switch.texts("WARNING")) == count, "the warning")
+            asked = len(switch.commands)
+            wait_for(lambda asked=asked: len(switch.commands) > asked + 6, "more checks")
+            assert len(switch.texts("WARNING")) == count
+            state[0] = "+OK threaded_system_exec is true\n"
+            asked = len(switch.commands)
+            wait_for(lambda asked=asked: len(switch.commands) > asked + 3, "more checks")
+        assert switch.texts("WARNING")[-1] == (
+            "threaded-system-exec was switched off: a system command can crash the switch now; give the command "
+            "fsctl threaded_system_exec true"
+        )
+    finally:
+        assert keeper.stop()
+
+
+def test_what_it_did_not_expect_is_reported_and_it_goes_on(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(keeper_module, "FORK_CHECK_SECONDS", 0.01)
+    faults = Faults()
+    station.switch.answers["fsctl"] = "nonsense"
+    keeper = Keeper(station.running, faults, lambda: None)
+    keeper.start()
+    wait_for(lambda: faults.count >= 3, "three of them")
+    assert keeper.alive
+    assert keeper.stop()
+    [line] = station.switch.texts("ERR")
+    assert line.startswith('the keeper met HostError: FreeSWITCH answered "fsctl threaded_system_exec" with "nonsense"')
+    station.switch.lines.clear()
+
+
+def test_it_hears_of_the_shutdown_at_once_and_only_once(station: Station) -> None:
+    told: list[str] = []
+    keeper = Keeper(station.running, station.faults, lambda: told.append("down"))
+    keeper.start()
+    keeper.shutdown()
+    keeper.shutdown()
+    wait_for(lambda: not keeper.alive, "the keeper to end", keeper_module.TICK_SECONDS / 2)
+    assert told == ["down"]
+
+
+def test_a_switch_whose_shutdown_event_does_not_come_is_left_too(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(keeper_module, "ORPHANED_SECONDS", 0.05)
+    station.switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
+    told: list[str] = []
+    keeper = Keeper(station.running, station.faults, lambda: told.append("down"))
+    keeper.start()
+    assert keeper.alive
+    station.switch.is_running = False
+    wait_for(lambda: not keeper.alive, "the keeper to end")
+    assert told == ["down"]

@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+import zmq
+
+import freeswitch_zmq.module
+from freeswitch_zmq.errors import ConfigError, HostError, StartError, StateError
+from freeswitch_zmq.module import entry, source
+from freeswitch_zmq.module.config import parse_config
+from freeswitch_zmq.module.running import Running
+from tests.support.module import Subscriber, sequences
+from tests.unit.configurations import configuration, local, param, publisher
+from tests.unit.fake_freeswitch import FakeEvent
+from tests.unit.stations import is_free
+from tests.unit.waiting import wait_for
+from tests.unit.whole import CORE_UUID, LOCATE, Whole
+
+
+def module_threads() -> list[str]:
+    return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("event_zmq"))
+
+
+def hear(whole: Whole, subscriber: Subscriber) -> int:
+    """Waits until events come through; the number of the last one."""
+    number = 0
+
+    def one_comes() -> bool:
+        nonlocal number
+        whole.switch.fire(FakeEvent("HEARTBEAT"))
+        whole.switch.wait_until_taken()
+        while subscriber.socket.poll(20):
+            number = int(subscriber.event()["ZMQ-Sequence"])
+        return number > 0
+
+    wait_for(one_comes, "an event")
+    return number
+
+
+def test_start_status_stop(whole: Whole) -> None:
+    assert whole.service.status()["state"] == "stopped"
+    line = whole.service.start()
+    assert line == f'started: publisher "default" at {whole.endpoint()}'
+    assert whole.switch.texts("NOTICE")[-1] == line
+    assert module_threads() == [
+        "event_zmq access",
+        "event_zmq keeper",
+        "event_zmq pump",
+        "event_zmq tcp://127.0.0.1:*",
+    ]
+    with Subscriber(whole.endpoint()) as subscriber:
+        hear(whole, subscriber)
+        status = whole.service.status()
+        assert (status["state"], status["core_uuid"], status["threaded_system_exec"]) == ("running", CORE_UUID, True)
+        assert 0 <= status["uptime_seconds"] < 60
+        assert whole.status()["subscriptions"] == 1
+        assert json.loads(json.dumps(status)) == status
+    endpoint = whole.endpoint()
+    assert whole.service.stop() == "stopped"
+    assert whole.switch.texts("NOTICE")[-1] == "stopped"
+    status = whole.service.status()
+    assert (status["state"], status["publishers"], status["uptime_seconds"]) == ("stopped", {}, 0)
+    assert module_threads() == []
+    assert whole.switch.consumers == []
+    assert is_free(endpoint)
+
+
+def test_it_can_be_started_again_and_has_another_epoch(whole: Whole) -> None:
+    epochs = set()
+    for _ in range(3):
+        whole.service.start()
+        epochs.add(whole.status()["epoch"])
+        whole.service.stop()
+    assert len(epochs) == 3
+
+
+def test_twice_is_one_clear_line(whole: Whole) -> None:
+    with pytest.raises(StateError) as caught:
+        whole.service.stop()
+    assert str(caught.value) == "event_zmq is not running; `pyrun event_zmq` starts it"
+    with pytest.raises(StateError, match="is not running"):
+        whole.service.reload()
+    whole.service.start()
+    endpoint = whole.endpoint()
+    with pytest.raises(StateError) as caught:
+        whole.service.start()
+    assert str(caught.value) == "event_zmq is running already; `reload` takes up a changed configuration"
+    assert whole.endpoint() == endpoint
+
+
+def test_one_thing_at_a_time(whole: Whole) -> None:
+    gate = threading.Event()
+    xml = whole.xml
+
+    def slowly(command: str) -> str:
+        assert gate.wait(5.0)
+        return xml
+
+    whole.switch.answers[LOCATE] = slowly
+    starting = threading.Thread(target=whole.service.start)
+    starting.start()
+    wait_for(lambda: whole.service._doing, "the start to begin")
+    for command in (whole.service.start, whole.service.stop, whole.service.reload):
+        with pytest.raises(StateError) as caught:
+            command()
+        assert str(caught.value) == "event_zmq is starting; try again when that is done"
+    assert whole.service.status()["state"] == "starting"
+    gate.set()
+    starting.join()
+    assert whole.service.status()["state"] == "running"
+
+
+def no_configuration(whole: Whole) -> None:
+    whole.switch.answers[LOCATE] = "can't find anything\n"
+
+
+def a_mistake(whole: Whole) -> None:
+    whole.configure(param("framing", "x"))
+
+
+def fork_setting_required(whole: Whole) -> None:
+    whole.xml = configuration(publisher(*local()), settings=param("threaded-system-exec", "require"))
+
+
+def no_answer_to_fsctl(whole: Whole) -> None:
+    whole.switch.answers["fsctl"] = "INVALID COMMAND!\n"
+
+
+def nowhere_to_listen(whole: Whole) -> None:
+    whole.configure(*local(bind=["tcp://127.0.0.1:*", "ipc:///nonexistent/folder/x"]))
+
+
+def bgapi_refused(whole: Whole) -> None:
+    whole.switch.answers["bgapi"] = "-ERR no threads\n"
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "error", "text"),
+    [
+        (no_configuration, ConfigError, "event_zmq.conf is missing"),
+        (a_mistake, ConfigError, "is not one of: single, topic"),
+        (fork_setting_required, StartError, "threaded-system-exec is off, and event_zmq.conf.xml requires it"),
+        (no_answer_to_fsctl, HostError, "FreeSWITCH answered"),
+        (nowhere_to_listen, StartError, "can't listen on ipc:///nonexistent/folder/x"),
+        (bgapi_refused, HostError, 'did not take "version"'),
+    ],
+)
+def test_a_start_that_fails_leaves_nothing(
+    whole: Whole, obstacle: Callable[[Whole], None], error: type[Exception], text: str
+) -> None:
+    answers, xml = dict(whole.switch.answers), whole.xml
+    obstacle(whole)
+    with pytest.raises(error, match=text):
+        whole.service.start()
+    assert module_threads() == []
+    assert whole.switch.consumers == []
+    assert whole.service._running is None
+    assert not [line for line in whole.switch.lines if line[0] == "ERR"]
+    whole.switch.answers.update(answers)
+    whole.xml = xml
+    whole.service.start()
+
+
+def test_no_start_while_the_switch_shuts_down(whole: Whole) -> None:
+    whole.switch.is_running = False
+    with pytest.raises(StateError, match="the switch is shutting down"):
+        whole.service.start()
+    assert module_threads() == []
+
+
+def test_a_port_in_use_is_told_and_free_again_later(whole: Whole) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        whole.configure(*local(bind=address))
+        with pytest.raises(StartError, match=f"can't listen on {address}: Address already in use"):
+            whole.service.start()
+    whole.service.start()
+    assert whole.endpoint() == address
+
+
+def test_reload_takes_up_what_changed_and_numbers_go_on(whole: Whole) -> None:
+    whole.service.start()
+    epoch = whole.status()["epoch"]
+    with Subscriber(whole.endpoint()) as subscriber:
+        before = hear(whole, subscriber)
+        whole.configure(*local(event_exclude="API"))
+        assert whole.service.reload() == 'reloaded: publisher "default" changed'
+        assert whole.service.reload() == "reloaded: nothing changed"
+        assert whole.switch.texts("NOTICE")[-1] == "reloaded: nothing changed"
+        whole.switch.fire(FakeEvent("API"), FakeEvent("HEARTBEAT"))
+        event = subscriber.event()
+        # What the reload itself asked of FreeSWITCH is no news.
+        assert (event["Event-Name"], event["ZMQ-Sequence"]) == ("HEARTBEAT", str(before + 1))
+        assert whole.status()["epoch"] == epoch
+
+
+@pytest.mark.parametrize("obstacle", [no_configuration, a_mistake, nowhere_to_listen])
+def test_a_reload_that_fails_changes_nothing(whole: Whole, obstacle: Callable[[Whole], None]) -> None:
+    whole.service.start()
+    before = whole.status()
+    with Subscriber(whole.endpoint()) as subscriber:
+        first = hear(whole, subscriber)
+        obstacle(whole)
+        with pytest.raises((ConfigError, StartError)):
+            whole.service.reload()
+        whole.switch.fire(*[FakeEvent("HEARTBEAT")] * 3)
+        assert sequences(subscriber.event() for _ in range(3)) == [first + 1, first + 2, first + 3]
+        now = whole.status()
+        assert (now["epoch"], now["endpoints"]) == (before["epoch"], before["endpoints"])
+
+
+def test_a_reload_of_broken_files_does_not_even_look(whole: Whole) -> None:
+    whole.service.start()
+    whole.switch.answers["reloadxml"] = "+OK [[error near line 3]: root tag missing]\n"
+    whole.xml = ""
+    with pytest.raises(ConfigError, match="can't read its XML files"):
+        whole.service.reload()
+    assert whole.service.status()["state"] == "running"
+
+
+def test_reload_insists_on_the_fork_setting(whole: Whole) -> None:
+    whole.service.start()
+    whole.threaded = False
+    fork_setting_required(whole)
+    with pytest.raises(StartError, match="requires it"):
+        whole.service.reload()
+    whole.configure(*local())
+    whole.service.reload()
+    assert whole.threaded
+
+
+@pytest.mark.xfail(raises=AssertionError, reason="a publisher that is being added has no half in the pump yet")
+def test_status_can_be_asked_while_a_publisher_is_added(whole: Whole) -> None:
+    whole.service.start()
+    running = whole.service._running
+    assert isinstance(running, Running)
+    gate = threading.Event()
+    busy = threading.Thread(target=running.pump.call, args=(gate.wait,))
+    busy.start()
+    endpoint = whole.endpoint()
+    whole.xml = configuration(publisher(*local(bind=endpoint)), publisher(*local(), name="new"))
+    reloading = threading.Thread(target=running.reload, args=(parse_config(whole.xml),))
+    reloading.start()
+    try:
+        wait_for(lambda: "new" in running.publications, "the new publisher")
+        assert whole.endpoint() == endpoint
+    finally:
+        gate.set()
+        busy.join()
+        reloading.join()
+
+
+def test_a_forged_shutdown_stops_nothing(whole: Whole) -> None:
+    whole.service.start()
+    with Subscriber(whole.endpoint()) as subscriber:
+        hear(whole, subscriber)
+        whole.switch.fire(FakeEvent("SHUTDOWN"))
+        assert subscriber.event()["Event-Name"] == "SHUTDOWN"
+        hear(whole, subscriber)
+    assert whole.service.status()["state"] == "running"
+
+
+def test_the_switchs_shutdown_reaches_subscribers_and_stops_everything(whole: Whole) -> None:
+    whole.service.start()
+    with Subscriber(whole.endpoint()) as subscriber:
+        hear(whole, subscriber)
+        whole.switch.is_running = False
+        whole.switch.fire(FakeEvent("SHUTDOWN"))
+        assert subscriber.until(lambda event: event["Event-Name"] == "SHUTDOWN")
+        wait_for(lambda: not module_threads(), "everything to stop", 1.0)
+    assert whole.service.status()["state"] == "stopped"
+    assert whole.switch.consumers == []
+    assert whole.switch.texts("NOTICE")[-1] == "the switch shuts down; stopping"
+
+
+def test_the_shutdown_stops_it_during_a_reload_too(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_TIMEOUT", 1.0)
+    whole.service.start()
+    gate = threading.Event()
+    xml = whole.xml
+
+    def slowly(command: str) -> str:
+        assert gate.wait(5.0)
+        return xml
+
+    whole.switch.answers[LOCATE] = slowly
+    outcome: list[BaseException] = []
+
+    def reload() -> None:
+        try:
+            whole.service.reload()
+        except BaseException as error:  # looked at below
+            outcome.append(error)
+
+    reloading = threading.Thread(target=reload)
+    reloading.start()
+    wait_for(lambda: whole.switch.commands[-1] == LOCATE, "the reload to ask")
+    whole.switch.is_running = False
+    whole.switch.fire(FakeEvent("SHUTDOWN"))
+    wait_for(lambda: not whole.switch.consumers, "the pump to stop", 2.0)
+    gate.set()
+    reloading.join()
+    assert isinstance(outcome[0], HostError)
+    wait_for(lambda: not module_threads(), "everything to stop", 2.0)
+
+
+def test_other_scripts_reach_inproc_endpoints_through_the_context(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry, "_service", whole.service)
+    with pytest.raises(StateError, match="is not running"):
+        freeswitch_zmq.module.context()
+    whole.configure(*local(bind="inproc://events"))
+    whole.service.start()
+    context = freeswitch_zmq.module.context()
+    subscriber = context.socket(zmq.SUB)
+    subscriber.connect("inproc://events")
+    subscriber.subscribe(b"")
+    wait_for(lambda: whole.switch.fire(FakeEvent("HEARTBEAT")) or subscriber.poll(20), "an event")
+    stopping = threading.Thread(target=whole.service.stop)
+    stopping.start()
+    with pytest.raises(zmq.ContextTerminated):
+        while True:
+            subscriber.poll(5000)
+            subscriber.recv()
+    subscriber.close()
+    stopping.join()
+    assert whole.switch.texts("WARNING") == []
+
+
+def test_a_script_that_does_not_let_go_is_told_of_and_does_not_hold_up_the_stop(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from freeswitch_zmq.module import running
+
+    monkeypatch.setattr(running, "_TERM_SECONDS", 0.05)
+    whole.configure(*local(bind="inproc://events"))
+    whole.service.start()
+    context = whole.service.context()
+    with context.socket(zmq.SUB):
+        whole.service.stop()
+        assert whole.switch.texts("WARNING") == [
+            "another script still has a socket of event_zmq's ZeroMQ context open; it should close it when it gets "
+            'ContextTerminated (docs/operations.md, "inproc")'
+        ]
+    # Starting is possible all the same, in a context of its own.
+    whole.service.start()
+    assert whole.service.context() is not context
