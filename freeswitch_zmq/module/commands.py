@@ -35,6 +35,7 @@ class Commands:
 
     def __init__(self) -> None:
         self.late = 0
+        self._closed = False
         self._lock = threading.Lock()
         self._jobs: dict[str, _Job] = {}
         # The API event of a command bears no id. Someone else's of the same text differs in nothing from ours, so it
@@ -64,10 +65,20 @@ class Commands:
                 self._seen(job_id, job, "BACKGROUND_JOB")
                 self._take_expected(_split(command))
             raise HostError(f'FreeSWITCH did not take "{command}": {answer.strip() or "no answer"}')
-        if not job.done.wait(timeout):
+        waited = job.done.wait(timeout)
+        if self._closed:
+            raise HostError(f'event_zmq stopped while it waited for "{command}"')
+        if not waited:
             job.abandoned = True
             raise CommandTimeout(f'FreeSWITCH did not answer "{command}" within {timeout:g} s')
         return job.output
+
+    def close(self) -> None:
+        """Nobody waits for an answer any more, because nobody is left to take it."""
+        with self._lock:
+            self._closed = True
+            for job in self._jobs.values():
+                job.done.set()
 
     def instant(self, command: str) -> str:
         """The same for one of the commands that may run under the GIL (`host.INSTANT`)."""

@@ -193,6 +193,13 @@ class Pump(Worker):
                 behind = True
         return behind
 
+    def _send_some(self, publisher: Publisher, most: int) -> int:
+        try:
+            return publisher.send(most)
+        except Exception as error:  # noqa: BLE001  # one event that breaks must not keep SHUTDOWN back
+            self.on_error(error)
+            return 1
+
     def _see_out(self) -> None:
         """A round while the switch shuts down: its SHUTDOWN must get here before FreeSWITCH closes its event queue.
 
@@ -209,12 +216,12 @@ class Pump(Worker):
         deadline = time.monotonic() + FLUSH_SECONDS
         for publisher in publishers:
             while publisher.queued and time.monotonic() < deadline:
-                if not publisher.send(SEND_AT_MOST):
+                if not self._send_some(publisher, SEND_AT_MOST):
                     time.sleep(BEHIND_MS / 1000)  # the proxy threads are behind
             given_up = publisher.shed_queue(keep=1)
             if not host.running():
                 _left_to_the_end.append(given_up)
             last_try = time.monotonic() + LAST_TRY_SECONDS
-            while publisher.queued and not publisher.send(1) and time.monotonic() < last_try:
+            while publisher.queued and not self._send_some(publisher, 1) and time.monotonic() < last_try:
                 time.sleep(BEHIND_MS / 1000)
             publisher.shed_queue()

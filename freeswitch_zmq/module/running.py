@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Callable
@@ -144,6 +145,7 @@ class Running:
 
     def close(self) -> None:
         """Closes everything, within about two seconds, whatever state it is in."""
+        self.commands.close()
         problems = []
         for step in (self._detach_all, self._stop_endpoints, self._stop_workers, self._term):
             try:
@@ -182,7 +184,8 @@ class Running:
         if context is None:
             return
         # Waits for the last bytes to subscribers, and for sockets that other scripts have in this context.
-        thread = start_thread(context.term, "event_zmq term")
+        thread = threading.Thread(target=context.term, name="event_zmq term", daemon=True)
+        start_thread(thread)
         thread.join(_TERM_SECONDS)
         if thread.is_alive() and not self.dead_or_stuck(stuck=True):
             host.log(

@@ -31,6 +31,8 @@ def await_commands(commands: Commands) -> None:
             if time.monotonic() > deadline:
                 raise
         except HostError as error:
+            if "INVALID COMMAND" not in str(error):
+                raise
             if time.monotonic() > deadline:
                 raise HostError(f"{error}; load mod_commands in modules.conf.xml") from error
         time.sleep(0.1)
@@ -44,7 +46,7 @@ def read_config(commands: Commands) -> Config:
         HostError: FreeSWITCH does not answer.
     """
     xml = commands.run(_LOCATE, _TIMEOUT)
-    if _NOTHING in xml:
+    if xml.strip() == _NOTHING:
         raise ConfigError(
             [
                 "event_zmq.conf is missing from FreeSWITCH's configuration: put event_zmq.conf.xml into the folder "

@@ -15,16 +15,14 @@ STACK_BYTES = 1024 * 1024
 _stack_size_lock = threading.Lock()
 
 
-def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
+def start_thread(thread: threading.Thread) -> None:
     """Starts a thread with a stack of STACK_BYTES."""
-    thread = threading.Thread(target=target, name=name, daemon=True)
     with _stack_size_lock:  # the size is the whole process's setting: ours only for this moment
         previous = threading.stack_size(STACK_BYTES)
         try:
             thread.start()
         finally:
             threading.stack_size(previous)
-    return thread
 
 
 class Worker:
@@ -56,7 +54,8 @@ class Worker:
             StartError: it took longer than `timeout` seconds.
             Exception: whatever `open` raised; the thread is gone then.
         """
-        self._thread = start_thread(self._main, self.name)
+        self._thread = threading.Thread(target=self._main, name=self.name, daemon=True)
+        start_thread(self._thread)
         if not self._ready.wait(timeout):
             self.ask_to_stop()
             raise StartError(
