@@ -48,13 +48,23 @@ class EndpointChange:
     def _sort_out(self) -> list[tuple[Publication, EndpointOptions]]:
         """Which endpoints stay, which are to be closed, and (returned) which are to be opened."""
         wanted: list[tuple[Publication, EndpointOptions]] = []
+        every_publisher = [
+            (self._publications[publisher.name], endpoint_options(publisher, self._config.settings))
+            for publisher in self._config.publishers
+        ]
+        named = {options.address for _, every in every_publisher for options in every}
         self._old = [(each, old) for each in self._publications.values() for old in each.endpoints]
-        for publisher in self._config.publishers:
-            publication = self._publications[publisher.name]
-            every = endpoint_options(publisher, self._config.settings)
+        for publication, every in every_publisher:
             # Those that name their port first: `:*` is content with any that is left.
             for options in sorted(every, key=lambda options: options.address.endswith(":*")):
-                equal = [pair for pair in self._old if pair[0] is publication and pair[1].serves(options.address)]
+                equal = [
+                    (owner, old)
+                    for owner, old in self._old
+                    if owner is publication
+                    and old.serves(options.address)
+                    # `:*` does not keep a port that another publisher names.
+                    and (old.address == options.address or old.address not in named)
+                ]
                 same = [pair for pair in equal if pair[1].options.same_socket(options)]
                 if same:
                     self._old.remove(same[0])

@@ -130,7 +130,7 @@ def endpoint(verb: str) -> Reader:
 def tcp_clash(one: str, other: str) -> bool:
     """Whether two tcp addresses have the same port, and hosts that can't both listen on it."""
     (host, _, port), (other_host, _, other_port) = (address.rpartition(":") for address in (one, other))
-    if not host.startswith("tcp://") or port != other_port or port == "*":
+    if not (host.startswith("tcp://") and other_host.startswith("tcp://")) or port != other_port or port == "*":
         return False
     return host == other_host or bool({host, other_host} & {"tcp://*", "tcp://0.0.0.0", "tcp://[::]"})
 

@@ -37,6 +37,7 @@ class Service:
         self._keeper: Keeper | None = None
         self._started = 0.0
         self._shutdown = False
+        self._opening: Running | None = None
 
     @contextlib.contextmanager
     def _alone(self, doing: str) -> Iterator[None]:
@@ -61,7 +62,7 @@ class Service:
             if not host.running():
                 raise StateError("the switch is shutting down")
             self._shutdown = False
-            running = Running(self.faults, self._shutdown_seen)
+            running = self._opening = Running(self.faults, self._shutdown_seen)
             try:
                 running.start_pump()
                 await_commands(running.commands)
@@ -70,14 +71,16 @@ class Service:
                 running.open(config)
                 self._keeper = Keeper(running, self.faults, self._shut_down)
                 self._keeper.start()
-                if self._shutdown:  # while there was no keeper yet
-                    self._keeper.shutdown()
             except BaseException:
                 running.close()
                 self._keeper = None
                 raise
+            finally:
+                self._opening = None
             self._running = running
             self._started = time.monotonic()
+            if self._shutdown:  # it came while there was no keeper yet
+                self._keeper.shutdown()
             line = "started: " + "; ".join(
                 f'publisher "{name}" at {", ".join(endpoint.address for endpoint in each.endpoints)}'
                 for name, each in running.publications.items()
@@ -152,6 +155,8 @@ class Service:
     def _shutdown_seen(self) -> None:
         """In the pump's thread."""
         self._shutdown = True
+        if self._opening is not None:
+            self._opening.commands.close()  # the start that is under way waits for no answer any more
         if self._keeper is not None:
             self._keeper.shutdown()
 
