@@ -27,7 +27,7 @@ NASTY = (
     "\x01\x1f\x7f\b\f\n\r\t",
 )
 
-_c_text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+_c_text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 _c_bytes = st.binary(max_size=10).map(lambda data: from_c(data.replace(b"\0", b"\xff")))
 _pieces = st.one_of(_c_text, _c_bytes, st.sampled_from(NASTY))
 

@@ -17,6 +17,10 @@ from tests.unit.cjson import Value, as_cjson
 Answer = Union[str, Callable[[str], str]]
 
 
+FAKE_THIS = 4711
+"""SWIG's pointer to the C++ object behind an object of the wrapper."""
+
+
 class FakeEvent:
     """`freeswitch.Event`, as an EventConsumer hands it over.
 
@@ -60,6 +64,8 @@ class FakeEvent:
 
 class FakeConsumer:
     """`freeswitch.EventConsumer(name, "", length)`; without a name it gets nothing until `bind`."""
+
+    this = FAKE_THIS
 
     def __init__(self, switch: FakeSwitch, name: str, subclass: str, length: int) -> None:
         self.closed = False
@@ -188,6 +194,8 @@ def job_event(job_id: str, output: str) -> FakeEvent:
 
 
 class _Api:
+    this = FAKE_THIS
+
     def __init__(self, switch: FakeSwitch) -> None:
         self._switch = switch
 

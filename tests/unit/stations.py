@@ -6,6 +6,8 @@ import errno
 import itertools
 import socket
 
+import zmq
+
 from freeswitch_zmq.module.config import Config
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.publication import Publication
@@ -102,6 +104,16 @@ def _has(subscriber: Subscriber, mark: str) -> bool:
     return found
 
 
+def fire_until_heard(switch: FakeSwitch, socket: zmq.Socket[bytes]) -> None:
+    """Fires events until one arrives at a subscriber whose subscription may take a moment."""
+
+    def heard() -> bool:
+        switch.fire(FakeEvent("HEARTBEAT"))
+        return bool(socket.poll(20))
+
+    wait_for(heard, "an event to arrive")
+
+
 def free_port() -> int:
     """A TCP port that nobody has at this moment."""
     with socket.socket() as probe:
@@ -118,6 +130,7 @@ def is_free(address: str) -> bool:
         try:
             probe.bind((host, int(port)))
         except OSError as error:
-            assert error.errno == errno.EADDRINUSE
+            if error.errno != errno.EADDRINUSE:
+                raise
             return False
         return True

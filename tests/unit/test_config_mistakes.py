@@ -250,6 +250,17 @@ OF_THE_WHOLE = {
         ),
         '<publisher name="b">: bind: "tcp://*:5557" is taken by publisher "a"; give it another port',
     ),
+    "one at a place that is another's too": (
+        configuration(
+            publisher(param("bind", "tcp://*:5557"), name="a"),
+            publisher(param("bind", "tcp://127.0.0.1:5557"), name="b"),
+        ),
+        '<publisher name="b">: bind: "tcp://127.0.0.1:5557" is taken by publisher "a"; give it another port',
+    ),
+    "the same for one publisher": (
+        configuration(publisher(param("bind", "tcp://127.0.0.1:5557"), param("bind", "tcp://0.0.0.0:5557"))),
+        f'{P}: bind: "tcp://0.0.0.0:5557" is taken by publisher "default"; give it another port',
+    ),
     "two at the place that is the default": (
         configuration(publisher(name="a"), publisher(name="b")),
         '<publisher name="b">: bind: "tcp://*:5556" is taken by publisher "a"; give it another port',

@@ -58,15 +58,16 @@ def lines(section: str) -> list[Line]:
     found: list[Line] = []
     comment: str | None = None
     for child in parent:
+        kind: object = child.tag
         text = (child.text or "").strip()
-        if child.tag == "param":
+        if kind == "param":
             found.append(Line(child, False, comment))
             comment = None
         elif text.startswith("<param "):
             found.append(Line(ElementTree.fromstring(text), True, comment))
             comment = None
         else:
-            assert child.tag is ElementTree.Comment, f"what is <{child.tag}>?"
+            assert kind is ElementTree.Comment, f"what is <{kind}>?"
             comment = text
     return found
 
@@ -129,7 +130,7 @@ def test_the_shipped_file_is_still_right_with_all_examples_in_force() -> None:
     text, changed = re.subn(r"<!-- (<param [^>]*/>) -->", r"\1", SHIPPED.read_text("utf-8"))
     assert changed == sum(line.example for line in lines("publishers/publisher"))
     publisher = parse_config(text).publishers[0]
-    assert publisher.connect and publisher.event_exclude and publisher.header_filter and publisher.fields
+    assert all((publisher.connect, publisher.event_exclude, publisher.header_filter, publisher.fields))
 
 
 def test_the_name_that_freeswitch_looks_for() -> None:

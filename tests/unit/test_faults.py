@@ -10,14 +10,14 @@ def raised(error: Exception) -> Exception:
     """The same with a traceback."""
     try:
         raise error
-    except Exception as caught:
+    except type(error) as caught:
         return caught
 
 
 def raised_elsewhere(error: Exception) -> Exception:
     try:
         raise error
-    except Exception as caught:
+    except type(error) as caught:
         return caught
 
 
@@ -28,7 +28,7 @@ def test_the_first_of_a_kind_and_place_is_logged_and_all_are_counted(switch: Fak
     assert faults.count == 3
     [line] = switch.texts("ERR")
     assert line.startswith("the pump met ValueError: wrong 0 (test_faults.py:")
-    assert line.endswith("please report this line, and see the count in `python event_zmq status`")
+    assert line.endswith("). This is logged only once and counted in `python event_zmq status`; please report it")
     faults.caught("the pump", raised(TypeError("wrong")))
     faults.caught("the keeper", raised(ValueError("wrong")))
     faults.caught("the pump", raised_elsewhere(ValueError("wrong")))

@@ -45,9 +45,9 @@ def test_which_names_pass(text: str, taken: set[str]) -> None:
     assert names_taken(text) == taken
 
 
-@pytest.mark.parametrize("name", EVENT_NAMES)
-def test_a_name_means_itself_alone(name: str) -> None:
-    assert names_taken(name) == {name}
+def test_a_name_means_itself_alone() -> None:
+    for name in EVENT_NAMES:
+        assert names_taken(name) == {name}
 
 
 @pytest.mark.parametrize("text", ["ALL", "*", "**", "SWITCH_EVENT_*", "HEARTBEAT,ALL"])
@@ -162,7 +162,9 @@ def test_a_negated_header_filter_is_the_opposite(value: str, other: str) -> None
         assert HeaderFilter(f"A != {wanted}").holds(each) is (each != wanted)
 
 
-@pytest.mark.parametrize("text", ["", "Direction", "= inbound", "Two Words = x", "!= x", "~", "A ! b", "A <> b", "A == b", "A =~ b"])
+@pytest.mark.parametrize(
+    "text", ["", "Direction", "= inbound", "Two Words = x", "!= x", "~", "A ! b", "A <> b", "A == b", "A =~ b"]
+)
 def test_a_header_filter_of_another_form(text: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole text is compared
         HeaderFilter(text)

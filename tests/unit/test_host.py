@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 
+from freeswitch_zmq.errors import HostError
 from freeswitch_zmq.module import host
-from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
+from tests.unit.fake_freeswitch import FAKE_THIS, FakeConsumer, FakeEvent, FakeSwitch
 
 
 def test_a_line_in_the_log(switch: FakeSwitch) -> None:
@@ -46,6 +49,64 @@ def test_commands_that_could_hang_the_switch_are_refused(switch: FakeSwitch, com
 def test_no_output_is_an_empty_text(switch: FakeSwitch) -> None:
     switch.answers["create_uuid"] = ""
     assert host.instant("create_uuid") == ""
+
+
+class PastTheWrapper:
+    """What `host._WithoutGil` calls by name, at addresses of this test's own making."""
+
+    def __init__(self, output: bytes | None) -> None:
+        self._buffer = None if output is None else ctypes.create_string_buffer(output)
+        self.address = None if self._buffer is None else ctypes.addressof(self._buffer)
+        self.calls: list[tuple[object, ...]] = []
+
+    def execute(self, api: int, command: bytes) -> int | None:
+        self.calls.append(("execute", api, command))
+        return self.address
+
+    def free(self, address: int | None) -> None:
+        self.calls.append(("free", address))
+
+    def bind(self, consumer: int, name: bytes, subclass: bytes) -> int:
+        self.calls.append(("bind", consumer, name, subclass))
+        return 1
+
+    def cleanup(self, consumer: int) -> None:
+        self.calls.append(("cleanup", consumer))
+
+
+@pytest.mark.parametrize(
+    ("output", "text"), [(b"+OK\n", "+OK\n"), (b"\xff\xc3\xbc", "\udcff\u00fc"), (b"", ""), (None, "")]
+)
+def test_past_the_wrapper_the_output_is_read_and_freed_once(
+    switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch, output: bytes | None, text: str
+) -> None:
+    past = PastTheWrapper(output)
+    monkeypatch.setattr(host, "_without_gil", past)
+    assert host.instant("create_uuid x\u00fc") == text
+    [executed, freed] = past.calls
+    assert executed == ("execute", FAKE_THIS, "create_uuid x\u00fc".encode())
+    assert freed == ("free", past.address)
+    with pytest.raises(ValueError, match="may not be run"):
+        host.instant("acl 127.0.0.1 lan")
+    assert len(past.calls) == 2
+
+
+def test_past_the_wrapper_a_consumer_is_bound_and_unbound(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    past = PastTheWrapper(None)
+    monkeypatch.setattr(host, "_without_gil", past)
+    host.Consumer(5).close()
+    assert past.calls == [("bind", FAKE_THIS, b"all", b""), ("cleanup", FAKE_THIS)]
+    assert switch.consumers == []
+
+
+def test_outside_a_switch_there_is_nothing_past_the_wrapper() -> None:
+    assert host._find_without_gil() is None
+
+
+def test_a_switch_that_gives_no_events_is_an_error(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeConsumer, "bind", lambda consumer, name, subclass: 0)
+    with pytest.raises(HostError, match="did not let event_zmq have its events"):
+        host.Consumer(5)
 
 
 def test_events_as_the_switch_queues_them(switch: FakeSwitch) -> None:

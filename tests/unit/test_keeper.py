@@ -21,7 +21,6 @@ def station(switch: FakeSwitch) -> Iterator[Station]:
     station.close()
 
 
-
 @pytest.fixture
 def keeper(station: Station) -> Keeper:
     """Not started: told the time by the test."""
@@ -112,26 +111,24 @@ def test_it_ticks_by_itself(station: Station, monkeypatch: pytest.MonkeyPatch) -
         wait_for(flows, "a rate")
         wait_for(lambda: publication.rate == 0, "the rate to end")
         # Off, and not to be switched on: told once, and again only after it was on.
-        for count in (2, 3):
+        for _ in range(2):
+            switch.lines.clear()
             state[0] = "+OK threaded_system_exec is false\n"
-            wait_for(lambda count=count: len(switch.texts("WARNING")) == count, "the warning")
-            asked = len(switch.commands)
-            wait_for(lambda asked=asked: len(switch.commands) > asked + 6, "more checks")
-            assert len(switch.texts("WARNING")) == count
+            wait_for(lambda: switch.texts("WARNING"), "the warning")
+            switch.commands.clear()
+            wait_for(lambda: len(switch.commands) > 6, "more checks")
+            assert switch.texts("WARNING") == [
+                "threaded-system-exec was switched off: a system command can crash the switch now; give the command "
+                "fsctl threaded_system_exec true"
+            ]
             state[0] = "+OK threaded_system_exec is true\n"
-            asked = len(switch.commands)
-            wait_for(lambda asked=asked: len(switch.commands) > asked + 3, "more checks")
-        assert switch.texts("WARNING")[-1] == (
-            "threaded-system-exec was switched off: a system command can crash the switch now; give the command "
-            "fsctl threaded_system_exec true"
-        )
+            switch.commands.clear()
+            wait_for(lambda: len(switch.commands) > 3, "more checks")
     finally:
         assert keeper.stop()
 
 
-def test_what_it_did_not_expect_is_reported_and_it_goes_on(
-    station: Station, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_it_did_not_expect_is_reported_and_it_goes_on(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(keeper_module, "FORK_CHECK_SECONDS", 0.01)
     faults = Faults()
@@ -144,6 +141,27 @@ def test_what_it_did_not_expect_is_reported_and_it_goes_on(
     [line] = station.switch.texts("ERR")
     assert line.startswith('the keeper met HostError: FreeSWITCH answered "fsctl threaded_system_exec" with "nonsense"')
     station.switch.lines.clear()
+
+
+def test_a_thread_that_has_ended_is_told_of_once(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
+    station = Station(switch, publisher(*local()))
+    keeper = Keeper(station.running, station.faults, lambda: None)
+    keeper.start()
+    [endpoint] = station.publication().endpoints
+    endpoint.failure = RuntimeError("on purpose")
+    assert endpoint.stop()
+    wait_for(lambda: switch.texts("ERR"), "the line about it")
+    ticks = len(switch.commands)
+    wait_for(lambda: keeper.alive and len(switch.commands) >= ticks, "the keeper to go on")
+    assert keeper.stop()
+    assert switch.texts("ERR") == [
+        "the thread event_zmq tcp://127.0.0.1:* has ended (on purpose), and what it did is not done any more; give "
+        "the commands `python event_zmq stop` and `pyrun event_zmq`, and please report this"
+    ]
+    switch.lines.clear()
+    station.close()
 
 
 def test_it_hears_of_the_shutdown_at_once_and_only_once(station: Station) -> None:

@@ -9,7 +9,16 @@ import pytest
 import zmq
 from hypothesis import strategies as st
 
-from freeswitch_zmq.module.parameters import Parameter, boolean, checked, choice, endpoint, not_yet, whole_number
+from freeswitch_zmq.module.parameters import (
+    Parameter,
+    boolean,
+    checked,
+    choice,
+    endpoint,
+    not_yet,
+    tcp_clash,
+    whole_number,
+)
 
 
 def problem(read: Callable[[str], Any], text: str) -> str:
@@ -37,7 +46,9 @@ def test_whole_numbers(one: int, other: int, number: int) -> None:
         assert problem(read, str(number)) == f'"{number}" is not a whole number from {least} to {most}'
 
 
-@pytest.mark.parametrize("text", ["", " 5", "5 ", "+5", "5.0", "0x5", "5e1", "5_0", "٥", "five", "9" * 30, "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", " 5", "5 ", "+5", "5.0", "0x5", "5e1", "5_0", "\u0665", "five", "9" * 30, "9" * 5000]
+)
 def test_what_is_no_whole_number(text: str) -> None:
     assert problem(whole_number(1, 100), text) == f'"{text}" is not a whole number from 1 to 100'
 
@@ -83,6 +94,9 @@ def test_what_can_be_connected(text: str) -> None:
 
 FORM = "is not of the form tcp://HOST:PORT (an IPv6 address stands in brackets)"
 NO_ENDPOINT = "is not an endpoint such as tcp://127.0.0.1:5556 or ipc:///run/events"
+GROUP_FORM = "is not of the form norm://INTERFACE;GROUP:PORT, such as epgm://eth0;239.192.1.1:5555"
+GROUP = "GROUP:PORT must be an address from 224.0.0.0 to 239.255.255.255 and a port"
+CONNECT = "tcp://, ipc://, inproc://, tipc://, epgm://, norm://"
 PORT = "the port is not from 1 to 65535 (tcp://HOST:* takes any free one)"
 
 
@@ -103,19 +117,37 @@ PORT = "the port is not from 1 to 65535 (tcp://HOST:* takes any free one)"
         (
             "connect",
             "ws://example.com:80",
-            '"ws://example.com:80": connect takes tcp://, ipc://, inproc://, tipc://, pgm://, epgm://, norm://',
+            '"ws://example.com:80": connect takes tcp://, ipc://, inproc://, tipc://, epgm://, norm://',
         ),
         ("bind", "tcp://*", f'"tcp://*" {FORM}'),
         ("bind", "tcp://:5556", f'"tcp://:5556" {FORM}'),
         ("bind", "tcp://*:", f'"tcp://*:" {FORM}'),
         ("bind", "tcp://*:http", f'"tcp://*:http" {FORM}'),
         ("bind", "tcp://::1:5556", f'"tcp://::1:5556" {FORM}'),
-        ("bind", "tcp://*:٥٥٥٦", f'"tcp://*:٥٥٥٦" {FORM}'),
+        ("bind", "tcp://*:\u0665\u0665", f'"tcp://*:\u0665\u0665" {FORM}'),
         ("bind", "tcp://*:555555", f'"tcp://*:555555" {FORM}'),
         ("bind", "tcp://*:" + "5" * 5000, f'"tcp://*:{"5" * 5000}" {FORM}'),
         ("bind", "tcp://*:-1", f'"tcp://*:-1" {FORM}'),
         ("bind", "tcp://*:0", f'"tcp://*:0": {PORT}'),
         ("bind", "tcp://*:65536", f'"tcp://*:65536": {PORT}'),
+        ("connect", "epgm://239.192.1.1", f'"epgm://239.192.1.1" {GROUP_FORM}'),
+        ("connect", "norm://lo;239.192.1.1:port", f'"norm://lo;239.192.1.1:port" {GROUP_FORM}'),
+        ("connect", "norm://lo;lo;239.192.1.1:1", f'"norm://lo;lo;239.192.1.1:1" {GROUP_FORM}'),
+        ("connect", "epgm://lo;127.0.0.1:5555", f'"epgm://lo;127.0.0.1:5555": {GROUP}'),
+        ("connect", "epgm://lo;example.com:5555", f'"epgm://lo;example.com:5555": {GROUP}'),
+        ("connect", "norm://lo;239.192.1.1:65536", f'"norm://lo;239.192.1.1:65536": {GROUP}'),
+        ("connect", "norm://lo;240.0.0.1:5555", f'"norm://lo;240.0.0.1:5555": {GROUP}'),
+        (
+            "connect",
+            "epgm://nosuchif0;239.192.1.1:5555",
+            '"epgm://nosuchif0;239.192.1.1:5555": this machine has no interface and no IPv4 address "nosuchif0"',
+        ),
+        (
+            "connect",
+            "norm://192.0.2.1;239.192.1.1:5555",
+            '"norm://192.0.2.1;239.192.1.1:5555": this machine has no interface and no IPv4 address "192.0.2.1"',
+        ),
+        ("connect", "pgm://lo;239.192.1.1:1", f'"pgm://lo;239.192.1.1:1": connect takes {CONNECT}'),
         ("connect", "tcp://*:5556", '"tcp://*:5556": to connect takes an address and a port, not *'),
         ("connect", "tcp://127.0.0.1:*", '"tcp://127.0.0.1:*": to connect takes an address and a port, not *'),
     ],
@@ -125,9 +157,45 @@ def test_what_is_no_endpoint(verb: str, text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        ("tcp://127.0.0.1:5556", "tcp://127.0.0.1:5556", True),
+        ("tcp://*:5556", "tcp://127.0.0.1:5556", True),
+        ("tcp://0.0.0.0:5556", "tcp://127.0.0.1:5556", True),
+        ("tcp://[::]:5556", "tcp://127.0.0.1:5556", True),
+        ("tcp://*:5556", "tcp://0.0.0.0:5556", True),
+        ("tcp://127.0.0.2:5556", "tcp://127.0.0.1:5556", False),
+        ("tcp://*:5556", "tcp://127.0.0.1:5557", False),
+        ("tcp://*:5556", "tcp://127.0.0.1:55560", False),
+        ("tcp://*:*", "tcp://127.0.0.1:*", False),
+        ("tcp://*:*", "tcp://*:*", False),
+        ("ipc:///a:5556", "ipc:///a:5556", False),
+        ("ipc:///a:5556", "tcp://*:5556", False),
+    ],
+)
+def test_which_addresses_can_not_both_be_listened_on(one: str, other: str, clash: bool) -> None:
+    assert tcp_clash(one, other) is clash
+    assert tcp_clash(other, one) is clash
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "norm://239.192.1.1:5555",
+        "norm://lo;239.192.1.1:5555",
+        "norm://127.0.0.1;239.192.1.1:1",
+        "norm://7,lo;224.0.0.1:65535",
+        "epgm://lo;239.192.1.1:5555",
+    ],
+)
+def test_multicast_that_can_be_connected(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zmq, "has", lambda name: True)
+    assert endpoint("connect")(text) == text
+
+
+@pytest.mark.parametrize(
     ("text", "capability"),
     [
-        ("pgm://127.0.0.1;239.1.1.1:5556", "pgm"),
         ("epgm://127.0.0.1;239.1.1.1:5556", "pgm"),
         ("norm://127.0.0.1;239.1.1.1:5556", "norm"),
         ("tipc://{5560,0}", "tipc"),
@@ -151,7 +219,14 @@ def test_what_this_libzmq_has_not_is_told(text: str, capability: str, monkeypatc
 def test_any_text_gives_an_endpoint_or_a_problem_that_quotes_it(scheme: str, rest: str, slashes: bool) -> None:
     text = scheme + "://" * slashes + rest
     for verb in ("bind", "connect"):
-        try:
-            assert re.match("(tcp|ipc|inproc)://.", endpoint(verb)(text), re.DOTALL)
-        except ValueError as error:
-            assert f'"{text}"' in str(error)
+        if _is_taken(verb, text):
+            assert re.match("(tcp|ipc|inproc)://.", text, re.DOTALL)
+        else:
+            assert f'"{text}"' in problem(endpoint(verb), text)
+
+
+def _is_taken(verb: str, text: str) -> bool:
+    try:
+        return bool(endpoint(verb)(text))
+    except ValueError:
+        return False

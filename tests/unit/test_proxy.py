@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -188,7 +188,7 @@ def test_the_place_is_free_again_when_it_is_stopped(line: Line) -> None:
         assert not is_free(endpoint.address)
         assert endpoint.stop()
         assert not endpoint.alive
-        wait_for(lambda endpoint=endpoint: is_free(endpoint.address), "libzmq to let go of it")
+        wait_for(partial(is_free, endpoint.address), "libzmq to let go of it")
 
 
 def test_it_ends_with_connected_peers_and_at_once(line: Line) -> None:
@@ -274,6 +274,24 @@ def test_what_a_peer_sends_besides_subscriptions_changes_nothing(line: Line, con
         assert endpoint.alive
 
 
+def test_a_subscription_hidden_in_a_message_ends_nothing_for_the_others(line: Line, context: Context) -> None:
+    endpoint = line.endpoint()
+    with Subscriber(endpoint.address) as subscriber, context.socket(zmq.XSUB) as peer:
+        line.wait_subscribed()
+        peer.set(zmq.LINGER, 0)
+        peer.connect(endpoint.address)
+        for _ in range(3):
+            peer.send(b"\x01API")
+            peer.send_multipart([b"hello", b"\x01API"])
+            peer.send_multipart([b"\x01API", b"\x01API", b"\x00API", b"", b"\x00API"])
+            peer.send_multipart([b"\x00nothing", b"\x01"])
+        peer.send(b"\x01the last")
+        wait_for(lambda: line.subscriptions() and line.only.subscriptions.want(b"the last"), "its last subscription")
+        line.send(100)
+        assert numbers(subscriber, 100) == list(range(1, 101))
+    assert endpoint.alive
+
+
 def test_when_the_context_goes_the_error_is_reported(line: Line) -> None:
     context: Context = zmq.Context()
     endpoint = Endpoint(context, "inproc://nobody", OPTIONS, line.errors.append)
@@ -284,6 +302,11 @@ def test_when_the_context_goes_the_error_is_reported(line: Line) -> None:
     line.errors.clear()
 
 
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_descriptors_do_not_pile_up(line: Line) -> None:
     def come_and_go() -> int:
         endpoint = line.endpoint()
@@ -291,7 +314,7 @@ def test_descriptors_do_not_pile_up(line: Line) -> None:
             line.wait_subscribed()
         assert endpoint.stop()
         wait_for(lambda: line.subscriptions() == 0, "the subscription to go")
-        return len(os.listdir("/proc/self/fd"))
+        return descriptors()
 
     for _ in range(3):
         come_and_go()
@@ -299,4 +322,4 @@ def test_descriptors_do_not_pile_up(line: Line) -> None:
     first = come_and_go()
     for _ in range(5):
         come_and_go()
-    wait_for(lambda: len(os.listdir("/proc/self/fd")) <= first, "descriptors to be as many as before")
+    wait_for(lambda: descriptors() <= first, "descriptors to be as many as before")

@@ -125,6 +125,10 @@ _NAMES = ("API", "HEARTBEAT", "CHANNEL_ANSWER", "CUSTOM")
 _PREFIXES = (b"", b'{"Event-Name":"A', b'{"Event-Name":"HEARTBEAT"', b'{"Event-Name":"API","x":"1', b"nothing")
 
 
+class OnPurpose(Exception):
+    """What a broken event raises."""
+
+
 class PublisherMachine(stateful.RuleBasedStateMachine):
     """Anything in any order: numbers have no gap, and every event is accounted for, once, at any time."""
 
@@ -151,13 +155,15 @@ class PublisherMachine(stateful.RuleBasedStateMachine):
             before = self.publisher.accepted
             offer(self.publisher, FakeEvent(name, [("x", "12")]), last=last)
             taken = self.publisher.accepted - before
-            assert taken == int(name in self.publisher.config.event_filter or "ALL" in self.publisher.config.event_filter)
+            assert taken == int(
+                name in self.publisher.config.event_filter or "ALL" in self.publisher.config.event_filter
+            )
             self.taken += taken
 
     @stateful.rule()
     def offer_one_that_breaks(self) -> None:
         broken = FakeEvent("API")
-        broken.broken = RuntimeError("broken on purpose")
+        broken.broken = OnPurpose()
         offer(self.publisher, broken)
         self.taken = self.publisher.accepted
 
@@ -165,11 +171,10 @@ class PublisherMachine(stateful.RuleBasedStateMachine):
     def send(self, most: int) -> None:
         queued = self.publisher.queued
         try:
-            sent = self.publisher.send(most)
-        except RuntimeError as error:
-            assert str(error) == "broken on purpose"
-        else:
-            assert sent <= queued
+            left = self.publisher.send(most)
+        except OnPurpose:
+            left = 0
+        assert 0 <= left <= queued
 
     @stateful.rule(prefix=st.sampled_from(_PREFIXES), coming=st.booleans())
     def subscribe(self, prefix: bytes, coming: bool) -> None:
@@ -230,7 +235,7 @@ class PublisherMachine(stateful.RuleBasedStateMachine):
 
 
 TestAnythingInAnyOrder = PublisherMachine.TestCase
-TestAnythingInAnyOrder.settings = hypothesis.settings(max_examples=60, stateful_step_count=30)
+TestAnythingInAnyOrder.settings = hypothesis.settings(max_examples=40, stateful_step_count=30)
 
 
 @hypothesis.settings(max_examples=25)

@@ -16,7 +16,7 @@ from freeswitch_zmq.module.running import Running
 from tests.support.module import Subscriber, sequences
 from tests.unit.configurations import configuration, local, param, publisher
 from tests.unit.fake_freeswitch import FakeEvent
-from tests.unit.stations import is_free
+from tests.unit.stations import fire_until_heard, is_free
 from tests.unit.waiting import wait_for
 from tests.unit.whole import CORE_UUID, LOCATE, Whole
 
@@ -150,8 +150,13 @@ def bgapi_refused(whole: Whole) -> None:
     ],
 )
 def test_a_start_that_fails_leaves_nothing(
-    whole: Whole, obstacle: Callable[[Whole], None], error: type[Exception], text: str
+    whole: Whole,
+    obstacle: Callable[[Whole], None],
+    error: type[Exception],
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(source, "_LOADING_SECONDS", 0.1)
     answers, xml = dict(whole.switch.answers), whole.xml
     obstacle(whole)
     with pytest.raises(error, match=text):
@@ -235,25 +240,26 @@ def test_reload_insists_on_the_fork_setting(whole: Whole) -> None:
     assert whole.threaded
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="a publisher that is being added has no half in the pump yet")
 def test_status_can_be_asked_while_a_publisher_is_added(whole: Whole) -> None:
     whole.service.start()
     running = whole.service._running
     assert isinstance(running, Running)
+    endpoint = whole.endpoint()
     gate = threading.Event()
     busy = threading.Thread(target=running.pump.call, args=(gate.wait,))
     busy.start()
-    endpoint = whole.endpoint()
-    whole.xml = configuration(publisher(*local(bind=endpoint)), publisher(*local(), name="new"))
-    reloading = threading.Thread(target=running.reload, args=(parse_config(whole.xml),))
+    wanted = parse_config(configuration(publisher(*local(bind=endpoint)), publisher(*local(), name="new")))
+    reloading = threading.Thread(target=running.reload, args=(wanted,))
     reloading.start()
     try:
-        wait_for(lambda: "new" in running.publications, "the new publisher")
+        # It needs the pump, which is busy.
+        wait_for(lambda: running.pump._calls, "the reload to wait for the pump")
         assert whole.endpoint() == endpoint
     finally:
         gate.set()
         busy.join()
         reloading.join()
+    assert set(whole.service.status()["publishers"]) == {"default", "new"}
 
 
 def test_a_forged_shutdown_stops_nothing(whole: Whole) -> None:
@@ -279,6 +285,43 @@ def test_the_switchs_shutdown_reaches_subscribers_and_stops_everything(whole: Wh
     assert whole.switch.texts("NOTICE")[-1] == "the switch shuts down; stopping"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(
+            "version",
+            marks=pytest.mark.xfail(raises=AssertionError, reason="it is taken for a switch that is still loading"),
+        ),
+        LOCATE,
+    ],
+    ids=["waiting for the commands", "waiting for the configuration"],
+)
+def test_the_shutdown_stops_it_during_its_start_too(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(source, "_TIMEOUT", 1.5)
+    monkeypatch.setattr(source, "_LOADING_SECONDS", 1.5)
+    whole.switch.deaf.add(command.split(" ", 1)[0])  # FreeSWITCH does not come to it any more
+    outcome: list[HostError] = []
+
+    def start() -> None:
+        try:
+            whole.service.start()
+        except HostError as error:
+            outcome.append(error)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    try:
+        wait_for(lambda: command in whole.switch.commands, "the start to ask")
+        whole.switch.is_running = False
+        whole.switch.fire(FakeEvent("SHUTDOWN"))
+        wait_for(lambda: not module_threads(), "everything to stop", 1.0)
+        assert len(outcome) == 1
+    finally:
+        starting.join()
+
+
 def test_the_shutdown_stops_it_during_a_reload_too(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_TIMEOUT", 1.0)
     whole.service.start()
@@ -290,12 +333,12 @@ def test_the_shutdown_stops_it_during_a_reload_too(whole: Whole, monkeypatch: py
         return xml
 
     whole.switch.answers[LOCATE] = slowly
-    outcome: list[BaseException] = []
+    outcome: list[HostError] = []
 
     def reload() -> None:
         try:
             whole.service.reload()
-        except BaseException as error:  # looked at below
+        except HostError as error:
             outcome.append(error)
 
     reloading = threading.Thread(target=reload)
@@ -306,8 +349,14 @@ def test_the_shutdown_stops_it_during_a_reload_too(whole: Whole, monkeypatch: py
     wait_for(lambda: not whole.switch.consumers, "the pump to stop", 2.0)
     gate.set()
     reloading.join()
-    assert isinstance(outcome[0], HostError)
+    assert len(outcome) == 1
     wait_for(lambda: not module_threads(), "everything to stop", 2.0)
+
+
+def read_on(subscriber: zmq.Socket[bytes]) -> None:
+    """As a script does that waits for events."""
+    while subscriber.poll(5000):
+        subscriber.recv()
 
 
 def test_other_scripts_reach_inproc_endpoints_through_the_context(
@@ -322,13 +371,11 @@ def test_other_scripts_reach_inproc_endpoints_through_the_context(
     subscriber = context.socket(zmq.SUB)
     subscriber.connect("inproc://events")
     subscriber.subscribe(b"")
-    wait_for(lambda: whole.switch.fire(FakeEvent("HEARTBEAT")) or subscriber.poll(20), "an event")
+    fire_until_heard(whole.switch, subscriber)
     stopping = threading.Thread(target=whole.service.stop)
     stopping.start()
     with pytest.raises(zmq.ContextTerminated):
-        while True:
-            subscriber.poll(5000)
-            subscriber.recv()
+        read_on(subscriber)
     subscriber.close()
     stopping.join()
     assert whole.switch.texts("WARNING") == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import hypothesis
@@ -43,7 +44,7 @@ def test_the_version_of_the_protocol() -> None:
     assert PROTOCOL_VERSION == 1
 
 
-@hypothesis.settings(max_examples=250)
+@hypothesis.settings(max_examples=150)
 @hypothesis.given(raw_events())
 def test_every_event_comes_out_as_the_protocol_says(event: tuple[str, Pairs, str | None]) -> None:
     name, headers, body = event
@@ -98,9 +99,8 @@ def test_a_shape(name: str, headers: Pairs, body: str | None) -> None:
     assert pairs_of(message) == expected(name, headers, body)
 
 
-@pytest.mark.parametrize("name", EVENT_NAMES)
-def test_every_name_is_told_from_every_other(name: str) -> None:
-    for false in EVENT_NAMES:
+def test_every_name_is_told_from_every_other() -> None:
+    for name, false in itertools.product(EVENT_NAMES, EVENT_NAMES):
         message = finished(as_cjson([("x", "y"), ("Event-Name", false), ("z", "")]), name)
         assert message.startswith(known_prefix(name) + b',"x":"y",')
 
@@ -120,7 +120,7 @@ def test_there_is_no_blank_around_the_first_key_when_parsed() -> None:
 
 
 @pytest.mark.parametrize("extra", [[], [("ZMQ-x", "1")]], ids=["by text", "parsed"])
-@pytest.mark.parametrize("unit", ['"Event-Name":"SHUTDOWN",', "\\", "\U0001f600", "\udcff", "\x01"])
+@pytest.mark.parametrize("unit", ['"Event-Name":"SHUTDOWN",', "\\\x01\U0001f600", "\udcff"])
 def test_a_megabyte_of_body(unit: str, extra: Pairs) -> None:
     body = unit * (2**20 // len(unit))
     message = finished(as_cjson([("x", "y"), ("Event-Name", "MESSAGE"), *extra], body), "MESSAGE")

@@ -49,12 +49,12 @@ class Recorder(Worker):
 
 def test_it_is_ready_when_start_returns_and_gone_when_stop_does() -> None:
     worker = Recorder()
-    assert not worker.alive
     worker.start()
     assert worker.calls[0] == "open"
+    assert [thread.name for thread in threading.enumerate()].count("recorder") == 1
     assert worker.alive
     assert worker.stop()
-    assert not worker.alive
+    assert [thread.name for thread in threading.enumerate()].count("recorder") == 0
     assert worker.calls == ["open", "run", "close"]
     assert len(worker.threads) == 1
     assert threading.get_ident() not in worker.threads
@@ -139,12 +139,35 @@ def test_a_stop_that_takes_too_long_says_so() -> None:
 def test_stopping_oneself_does_not_wait_for_oneself() -> None:
     class Suicidal(Recorder):
         def run(self) -> None:
+            assert self.may_run.wait(5.0)
             self.calls.append(f"gone: {self.stop()}")
 
     worker = Suicidal()
+    worker.may_run.clear()
     worker.start()
+    worker.may_run.set()
     wait_for(lambda: not worker.alive, "the thread to end")
     assert worker.calls == ["open", "gone: False", "close"]
+
+
+def test_the_thread_is_there_from_its_first_moment_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Quick(Recorder):
+        def open(self) -> None:
+            self.calls.append(f"alive: {self.alive}")
+            opened.set()
+
+    start = threading.Thread.start
+    opened = threading.Event()
+
+    def slow_start(thread: threading.Thread) -> None:
+        start(thread)
+        assert opened.wait(5.0)
+
+    monkeypatch.setattr(threading.Thread, "start", slow_start)
+    worker = Quick()
+    worker.start()
+    assert worker.stop()
+    assert worker.calls[0] == "alive: True"
 
 
 @pytest.mark.parametrize("setting", [0, 256 * 1024])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, TypeVar
+from typing import Callable, Optional, TypeVar
 
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], what: str, timeout: float = 5.0) -> T:
+def wait_for(condition: Callable[[], Optional[T]], what: str, timeout: float = 5.0) -> T:
     """What `condition` gives as soon as that is true.
 
     Raises:
