@@ -56,6 +56,8 @@ class Commands:
         job_id = secrets.token_hex(16)  # whoever may send events can forge an answer, but can't guess this
         job = _Job()
         with self._lock:
+            if self._closed:
+                raise HostError(f'event_zmq is stopping; "{command}" was not run')
             self._jobs[job_id] = job
             self._expect(command)
         answer = host.instant(f"bgapi uuid:{job_id} {command}")

@@ -16,8 +16,8 @@ ROUND = 50_000
 
 
 def test_a_million_events_with_subscribers_coming_and_going(switch_factory: SwitchFactory) -> None:
-    # A small queue: what a hiccup of the machine piles up, the C library keeps, and it would look like growth.
-    module = Module(switch_factory(event_zmq_xml=configuration(publisher(("queue-size", "2000")))))
+    # Small queues: what a hiccup of the machine piles up, the C library keeps, and it would look like growth.
+    module = Module(switch_factory(event_zmq_xml=configuration(publisher(("queue-size", "2000"), ("send-hwm", "2000")))))
     module.start()
     switch = module.switch
     endpoint = module.endpoint()

@@ -204,7 +204,6 @@ def test_when_everything_stops_nobody_waits_for_an_answer(switch: FakeSwitch, co
         assert str(error) == f'event_zmq stopped while it waited for "{command}"'
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="only those are let go that were waiting at that moment")
 def test_after_the_stop_nobody_begins_to_wait(switch: FakeSwitch, consumer: FakeConsumer) -> None:
     switch.deaf.add("version")
     commands = Commands()

@@ -287,20 +287,14 @@ def test_the_switchs_shutdown_reaches_subscribers_and_stops_everything(whole: Wh
 
 @pytest.mark.parametrize(
     "command",
-    [
-        pytest.param(
-            "version",
-            marks=pytest.mark.xfail(raises=AssertionError, reason="it is taken for a switch that is still loading"),
-        ),
-        LOCATE,
-    ],
+    ["version", LOCATE],
     ids=["waiting for the commands", "waiting for the configuration"],
 )
 def test_the_shutdown_stops_it_during_its_start_too(
     whole: Whole, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr(source, "_TIMEOUT", 1.5)
-    monkeypatch.setattr(source, "_LOADING_SECONDS", 1.5)
+    monkeypatch.setattr(source, "_TIMEOUT", 10.0)
+    monkeypatch.setattr(source, "_LOADING_SECONDS", 10.0)
     whole.switch.deaf.add(command.split(" ", 1)[0])  # FreeSWITCH does not come to it any more
     outcome: list[HostError] = []
 
@@ -316,7 +310,7 @@ def test_the_shutdown_stops_it_during_its_start_too(
         wait_for(lambda: command in whole.switch.commands, "the start to ask")
         whole.switch.is_running = False
         whole.switch.fire(FakeEvent("SHUTDOWN"))
-        wait_for(lambda: not module_threads(), "everything to stop", 1.0)
+        wait_for(lambda: not module_threads(), "everything to stop", 4.0)
         assert len(outcome) == 1
     finally:
         starting.join()
