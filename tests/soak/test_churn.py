@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 
@@ -17,7 +18,9 @@ ROUND = 50_000
 
 def test_a_million_events_with_subscribers_coming_and_going(switch_factory: SwitchFactory) -> None:
     # Small queues: what a hiccup of the machine piles up, the C library keeps, and it would look like growth.
-    module = Module(switch_factory(event_zmq_xml=configuration(publisher(("queue-size", "2000"), ("send-hwm", "2000")))))
+    module = Module(
+        switch_factory(event_zmq_xml=configuration(publisher(("queue-size", "2000"), ("send-hwm", "2000"))))
+    )
     module.start()
     switch = module.switch
     endpoint = module.endpoint()
@@ -47,8 +50,11 @@ def test_a_million_events_with_subscribers_coming_and_going(switch_factory: Swit
         for visitor in visitors:
             visitor.join()
     settled = seen[100_000 // ROUND - 1]
-    # FreeSWITCH itself takes and gives back some for sessions, SQL and its event socket; visitors come in between.
-    assert max(rss for rss, _, _ in seen[-5:]) < settled[0] + 16 * 1024, seen
+    # When the machine does something else for a second, events pile up in front of the pump, and the C library keeps
+    # that memory: a step. A leak is no step but a slope: 10 bytes an event would be 488 kB in each round.
+    rounds = [rss for rss, _, _ in seen[100_000 // ROUND - 1 :]]
+    assert statistics.median(after - before for before, after in zip(rounds, rounds[1:])) < 488, rounds
+    assert max(rounds) < settled[0] + 128 * 1024, rounds
     assert max(threads for _, threads, _ in seen) <= settled[1] + 2, seen
     assert max(fds for _, _, fds in seen) <= settled[2] + 6, seen
     part = module.at_rest()
