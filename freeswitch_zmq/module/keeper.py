@@ -15,7 +15,7 @@ from freeswitch_zmq.module.worker import Worker
 __all__ = ["Keeper"]
 
 TICK_SECONDS = 0.5
-FORK_CHECK_SECONDS = 10.0
+FORK_CHECK_SECONDS = 5.0
 WARNING_SECONDS = 10.0
 RATE_SECONDS = 2.0
 ORPHANED_SECONDS = 2.0

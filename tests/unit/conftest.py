@@ -21,7 +21,7 @@ sys.modules.setdefault("freeswitch", FakeSwitch().module())
 
 _PROFILE = "unit"
 # The same examples each time: a run that fails must fail again. To search on: --hypothesis-profile=search.
-hypothesis.settings.register_profile(_PROFILE, max_examples=60, deadline=None, database=None, derandomize=True)
+hypothesis.settings.register_profile(_PROFILE, max_examples=50, deadline=None, database=None, derandomize=True)
 hypothesis.settings.register_profile("search", max_examples=3000, deadline=None, database=None)
 
 

@@ -216,7 +216,6 @@ def test_a_publisher_with_another_name_takes_the_address_over(switch: FakeSwitch
         ("tcp://*:{port}", "tcp://127.0.0.1:{port}"),
         ("tcp://127.0.0.1:{port}", "tcp://*:{port}"),
         ("tcp://0.0.0.0:{port}", "tcp://127.0.0.1:{port}"),
-        ("tcp://127.0.0.1:{port}", "tcp://localhost:{port}"),
         ("tcp://127.0.0.1:{port}", "tcp://lo:{port}"),
         ("tcp://lo:{port}", "tcp://*:{port}"),
     ],

@@ -235,7 +235,7 @@ class PublisherMachine(stateful.RuleBasedStateMachine):
 
 
 TestAnythingInAnyOrder = PublisherMachine.TestCase
-TestAnythingInAnyOrder.settings = hypothesis.settings(max_examples=40, stateful_step_count=30)
+TestAnythingInAnyOrder.settings = hypothesis.settings(max_examples=30, stateful_step_count=30)
 
 
 @hypothesis.settings(max_examples=25)

@@ -44,7 +44,7 @@ def test_the_version_of_the_protocol() -> None:
     assert PROTOCOL_VERSION == 1
 
 
-@hypothesis.settings(max_examples=150)
+@hypothesis.settings(max_examples=100)
 @hypothesis.given(raw_events())
 def test_every_event_comes_out_as_the_protocol_says(event: tuple[str, Pairs, str | None]) -> None:
     name, headers, body = event
