@@ -5,7 +5,6 @@ It fails closed: an endpoint whose rule is not known, or an address that can't b
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Callable
 
@@ -15,6 +14,9 @@ from freeswitch_zmq.module.addresses import AddressList, peer_address
 from freeswitch_zmq.module.worker import Worker
 
 __all__ = ["Access", "Rule"]
+
+POLL_MS = 100
+"""How soon a stop is noticed."""
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"  # given by ZeroMQ RFC 27
 _OK = b"200"
@@ -72,43 +74,25 @@ class Access(Worker):
         super().__init__("event_zmq access", on_error)
         self.rules: dict[str, Rule] = {}
         self._context = context
-        self._control_address = f"inproc://event_zmq-control-{secrets.token_hex(8)}"
         self._handler: zmq.Socket[bytes] | None = None
-        self._control: zmq.Socket[bytes] | None = None
 
     def open(self) -> None:
         """See `Worker`."""
         self._handler = self._context.socket(zmq.ROUTER)
         self._handler.set(zmq.LINGER, 0)
         self._handler.bind(ZAP_ADDRESS)
-        self._control = self._context.socket(zmq.PULL)
-        self._control.set(zmq.LINGER, 0)
-        self._control.bind(self._control_address)
 
     def run(self) -> None:
         """See `Worker`."""
         assert self._handler is not None
-        assert self._control is not None
-        poller = zmq.Poller()
-        poller.register(self._handler, zmq.POLLIN)
-        poller.register(self._control, zmq.POLLIN)
         while not self.stopping:
-            for socket, _ in poller.poll():
-                if socket is self._handler:
-                    self._answer(self._handler.recv_multipart())
+            if self._handler.poll(POLL_MS):
+                self._answer(self._handler.recv_multipart())
 
     def close(self) -> None:
         """See `Worker`."""
-        for socket in (self._handler, self._control):
-            if socket is not None:
-                socket.close()
-
-    def wake(self) -> None:
-        """See `Worker`."""
-        with self._context.socket(zmq.PUSH) as control:
-            control.set(zmq.LINGER, 100)
-            control.connect(self._control_address)
-            control.send(b"", zmq.NOBLOCK)
+        if self._handler is not None:
+            self._handler.close()
 
     def _answer(self, frames: list[bytes]) -> None:
         assert self._handler is not None

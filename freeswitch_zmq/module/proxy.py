@@ -24,6 +24,7 @@ Context = zmq.Context[zmq.Socket[bytes]]
 
 _MULTICAST = ("pgm://", "epgm://", "norm://")
 _DRAIN_AT_MOST = 4 * INPROC_HWM
+_WAKE_ATTEMPTS = 10
 
 LINGER_MS = 400
 """What is on its way to subscribers at a stop gets this long; a subscriber that doesn't read can't hold it up more."""
@@ -157,12 +158,22 @@ class Endpoint(Worker):
             self._front.close(LINGER_MS)
 
     def wake(self) -> None:
-        """Ends the proxy's loop, from any thread."""
-        with self._context.socket(zmq.PAIR) as control:
-            control.set(zmq.LINGER, 100)
-            control.set(zmq.SNDTIMEO, 100)
-            control.connect(self._control_address)
-            control.send(b"TERMINATE")
+        """Ends the proxy's loop, from any thread.
+
+        Raises:
+            zmq.Again: it did not work out in a second.
+        """
+        for attempt in range(_WAKE_ATTEMPTS):
+            with self._context.socket(zmq.PAIR) as control:
+                control.set(zmq.LINGER, 100)
+                control.set(zmq.SNDTIMEO, 100)
+                control.connect(self._control_address)
+                try:
+                    control.send(b"TERMINATE")
+                    return
+                except zmq.Again:  # seen with libzmq 4.3.4 on a busy machine; another socket gets through
+                    if attempt == _WAKE_ATTEMPTS - 1:
+                        raise
 
     def serves(self, address: str) -> bool:
         """Whether a `bind` of this text means the socket that is open here."""

@@ -200,9 +200,14 @@ def test_actions_of_an_extension(switch: Switch, esl: Esl) -> None:
 @pytest.mark.parametrize(("number", "known"), [("700", "yes"), ("701", "no")])
 def test_conditions(switch: Switch, esl: Esl, number: str, known: str) -> None:
     esl.events("json CHANNEL_STATE CHANNEL_HANGUP_COMPLETE")
-    switch.api(f"originate loopback/two/default &park() XML default Joe {number}")
-    ended = [e for e in until_destroyed(esl) if e["Event-Name"] == "CHANNEL_HANGUP_COMPLETE"]
-    assert [e["variable_known"] for e in ended if e["variable_loopback_leg"] == "B"] == [known]
+    seen: list[object] = []
+    for _ in range(3):  # on a busy machine a leg may be hung up before it ran anything
+        switch.api(f"originate loopback/two/default &park() XML default Joe {number}")
+        ended = [e for e in until_destroyed(esl) if e["Event-Name"] == "CHANNEL_HANGUP_COMPLETE"]
+        seen = [e.get("variable_known") for e in ended if e["variable_loopback_leg"] == "B"]
+        if seen != [None]:
+            break
+    assert seen == [known]
 
 
 def test_variables_from_outside(switch: Switch) -> None:

@@ -276,6 +276,22 @@ def test_when_one_can_not_be_opened_everything_is_as_before(switch: FakeSwitch, 
     station.close()
 
 
+def test_one_that_was_closed_to_make_room_is_brought_back(switch: FakeSwitch, port: int) -> None:
+    first = f"tcp://127.0.0.1:{port}"
+    station = Station(switch, on(first, name="a"))
+    with watching(station, first) as [watched]:
+        # The same port at an address that is not ours: only when the old one is closed can it be tried.
+        with pytest.raises(StartError, match=r"can't listen on tcp://192\.0\.2\.1"):
+            station.reload(on(f"tcp://192.0.2.1:{port}", name="b"))
+        assert set(station.running.publications) == {"a"}
+        assert station.addresses("a") == [first]
+        station.subscribed(watched.subscriber)
+    was = endpoints(station)
+    assert station.reload(on(first, name="a")) == []
+    assert endpoints(station) == was
+    station.close()
+
+
 def test_what_was_opened_for_nothing_is_free_again(switch: FakeSwitch, port: int) -> None:
     station = Station(switch, on("tcp://127.0.0.1:*"))
     [kept] = station.addresses()

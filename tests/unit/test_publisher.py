@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -122,6 +123,24 @@ def test_an_event_is_serialized_once_however_many_publishers_and_subscribers(ben
     found = [list(received_json(subscriber)[0]) for subscriber in subscribers]
     own = ["ZMQ-Epoch", "ZMQ-Sequence", "ZMQ-Name-Sequence"]
     assert found == [["Event-Name", "x", *own]] * 2 + [["Event-Name", "x", "y", *own]] * 4
+
+
+def test_the_switchs_copy_is_given_back_as_soon_as_one_made_json_of_it(bench: Bench) -> None:
+    publishers = [bench.publisher(), bench.publisher()]
+    subscribers = [bench.subscriber(publisher) for publisher in publishers]
+    event = FakeEvent("API")
+    gone = weakref.ref(event)
+    taken = TakenEvent(event, "API")
+    for publisher in publishers:
+        publisher.offer(taken)
+    del event, taken
+    assert gone() is not None
+    publishers[0].send(1)
+    # It waits for the other publisher, as text: half as large.
+    assert publishers[1].queued == 1
+    assert gone() is None
+    publishers[1].send(1)
+    assert [sequences(received_json(subscriber)) for subscriber in subscribers] == [[1], [1]]
 
 
 def test_a_prefix_beyond_the_name_is_decided_by_the_json(bench: Bench) -> None:

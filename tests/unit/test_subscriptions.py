@@ -57,6 +57,13 @@ def test_a_prefix_counts_once_and_what_is_no_subscription_not_at_all() -> None:
     assert not subscriptions.want(b"ab")
 
 
+def test_the_same_prefix_told_twice_goes_at_once() -> None:
+    prefix = b'{"Event-Name":"API","a'
+    subscriptions = of(prefix, prefix)
+    subscriptions.update(b"\x00" + prefix)
+    assert not subscriptions.may_want(known_prefix("API"))
+
+
 def test_two_prefixes_in_one_name_are_counted_apart() -> None:
     first, second = b'{"Event-Name":"API","a', b'{"Event-Name":"API","b'
     subscriptions = of(first, second)
