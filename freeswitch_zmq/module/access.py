@@ -5,18 +5,32 @@ It fails closed: an endpoint whose rule is not known, or an address that can't b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import deque
 from typing import Callable
 
 import zmq
 
-from freeswitch_zmq.module.addresses import AddressList, peer_address
+from freeswitch_zmq.module.addresses import peer_address
+from freeswitch_zmq.module.commands import Commands
+from freeswitch_zmq.module.connections import Connections
+from freeswitch_zmq.module.lists import ListQuestion, Lists
+from freeswitch_zmq.module.rule import ASK, LET_IN, Rule
 from freeswitch_zmq.module.worker import Worker
 
-__all__ = ["Access", "Rule"]
+__all__ = ["Access"]
 
 POLL_MS = 100
-"""How soon a stop is noticed."""
+"""How soon a stop is noticed, and a new endpoint's connections are counted."""
+
+ASKING_MS = 2
+"""How soon an answer of FreeSWITCH's is noticed while some are awaited."""
+
+LOOK_SECONDS = 0.25
+"""How often it is looked for peers that send too much; looking costs some 3 µs for each connection."""
+
+AT_ONCE = 1000
+"""Messages taken from one socket in a row."""
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"  # given by ZeroMQ RFC 27
 _OK = b"200"
@@ -24,38 +38,20 @@ _OK = b"200"
 # has let it in meanwhile.
 _NOT_NOW = b"300"
 
+Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
 
-class Rule:
-    """Who may connect to the endpoints of one publisher, and how many were not let in.
 
-    Args:
-        acl: the values of `apply-inbound-acl`; one that matches is enough.
+class _Request:
+    """What libzmq asks: [peer, "", version, request id, domain, address, identity, mechanism, key …]."""
 
-    Attributes:
-        refused: connections that were not let in. A peer comes back every few seconds and counts each time.
-        latest: the address of the last of them.
-    """
-
-    def __init__(self, acl: Sequence[str]) -> None:
-        self.refused = 0
-        self.latest = ""
-        self.configure(acl)
-
-    def configure(self, acl: Sequence[str]) -> None:
-        """Other addresses from now on; connections that are there stay."""
-        self._lists = [AddressList(text) for text in acl]
-
-    def lets_in(self, address: str) -> bool:
-        """Whether a peer at that address may connect; counts it when not."""
-        try:
-            peer = peer_address(address)
-            allowed = any(addresses.has(peer) for addresses in self._lists)
-        except ValueError:
-            allowed = False
-        if not allowed:
-            self.refused += 1
-            self.latest = address
-        return allowed
+    def __init__(self, frames: list[bytes]) -> None:
+        self.envelope = frames[:2]
+        self.id = frames[3] if len(frames) > 3 else b""
+        self.domain = frames[4].decode("utf-8", "replace") if len(frames) > 4 else ""
+        self.address = frames[5].decode("utf-8", "replace") if len(frames) > 5 else ""
+        self.mechanism = frames[7] if len(frames) > 7 else b""
+        self.key = frames[8] if len(frames) > 8 else b""
 
 
 class Access(Worker):
@@ -63,48 +59,140 @@ class Access(Worker):
 
     Args:
         context: the module's.
+        commands: for asking FreeSWITCH about its lists.
         on_error: called with an exception that was caught; the handler goes on.
+
+    Attributes:
+        rules: by domain.
     """
 
-    def __init__(
-        self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        on_error: Callable[[BaseException], None],
-    ) -> None:
+    def __init__(self, context: Context, commands: Commands, on_error: Callable[[BaseException], None]) -> None:
         super().__init__("event_zmq access", on_error)
         self.rules: dict[str, Rule] = {}
         self._context = context
-        self._handler: zmq.Socket[bytes] | None = None
+        self._lists = Lists(commands, on_error)
+        self._asked = 0
+        self._looked = time.monotonic()
+        self._handler: Socket | None = None
+        self._poller = zmq.Poller()
+        self._watched: dict[Socket, Connections] = {}
+        self._changes: deque[tuple[Socket, Rule | None]] = deque()
+
+    def watch(self, monitor: Socket, rule: Rule) -> None:
+        """From any thread: hands over a socket that gets the events of an endpoint's monitor; it is read from now on.
+
+        It must not be used any more. It needs a high-water mark of 0: libzmq's I/O thread waits when it is full.
+        """
+        self._changes.append((monitor, rule))
+
+    def unwatch(self, monitor: Socket) -> None:
+        """From any thread: closes it. The endpoint's monitor must be stopped by now."""
+        self._changes.append((monitor, None))
 
     def open(self) -> None:
         """See `Worker`."""
         self._handler = self._context.socket(zmq.ROUTER)
         self._handler.set(zmq.LINGER, 0)
         self._handler.bind(ZAP_ADDRESS)
+        self._poller.register(self._handler, zmq.POLLIN)
+        self._lists.start()
 
     def run(self) -> None:
         """See `Worker`."""
-        assert self._handler is not None
         while not self.stopping:
-            if self._handler.poll(POLL_MS):
-                self._answer(self._handler.recv_multipart())
+            try:
+                self._round()
+            except Exception as error:  # noqa: BLE001  # survived and reported
+                self.on_error(error)
 
     def close(self) -> None:
         """See `Worker`."""
+        self._lists.ask_to_stop()
+        if self.failure is None:
+            # Otherwise libzmq's I/O thread would wait for ever where a monitor still runs.
+            self._take_changes()
+            for monitor in self._watched:
+                monitor.close()
         if self._handler is not None:
             self._handler.close()
+        # Nothing of ours is needed to end it, but it may be waiting for a `reloadacl` to end.
+        self._lists.stop(timeout=1.0)
+
+    def _round(self) -> None:
+        self._take_changes()
+        since = time.monotonic() - self._looked
+        if since >= LOOK_SECONDS:
+            self._looked += since
+            for connections in self._watched.values():
+                connections.cut_floods(since)
+        for socket, _ in self._poller.poll(ASKING_MS if self._asked else POLL_MS):
+            take = self._answer if socket is self._handler else self._watched[socket].update
+            for _ in range(AT_ONCE):
+                try:
+                    frames = socket.recv_multipart(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                take(frames)
+        while self._lists.answered:
+            self._take_answer(self._lists.answered.popleft())
+
+    def _take_changes(self) -> None:
+        while self._changes:
+            monitor, rule = self._changes.popleft()
+            if rule is not None:
+                self._watched[monitor] = Connections(rule)
+                self._poller.register(monitor, zmq.POLLIN)
+            elif self._watched.pop(monitor, None) is not None:
+                self._poller.unregister(monitor)
+                monitor.close()
 
     def _answer(self, frames: list[bytes]) -> None:
-        assert self._handler is not None
-        # [peer, "", version, request, domain, address, identity, mechanism, …]; libzmq itself sends it.
-        envelope, request = frames[:2], frames[2:]
-        status, text = _NOT_NOW, b"not let in"
         try:
-            domain, address = request[2].decode(), request[3].decode()
-            rule = self.rules.get(domain)
-            if rule is not None and rule.lets_in(address):
-                status, text = _OK, b"OK"
+            request = _Request(frames)
+            verdict = self._judge(request)
         except Exception as error:  # noqa: BLE001  # survived and reported
             self.on_error(error)
-        request_id = request[1] if len(request) > 1 else b""
-        self._handler.send_multipart([*envelope, b"1.0", request_id, status, text, b"", b""], zmq.NOBLOCK)
+            self._send(frames[:2], frames[3] if len(frames) > 3 else b"", _NOT_NOW)
+            return
+        if verdict != ASK:
+            self._finish(request, verdict)
+
+    def _judge(self, request: _Request) -> str:
+        """ASK when the answer comes later."""
+        rule = self.rules.get(request.domain)
+        if rule is None:
+            return "address"
+        verdict = rule.judge(request.address, request.mechanism, request.key)
+        if verdict != ASK:
+            return verdict
+        if not self._lists.ask(ListQuestion(rule.list_names, str(peer_address(request.address)), request)):
+            return "busy"
+        self._asked += 1
+        return ASK
+
+    def _take_answer(self, question: ListQuestion) -> None:
+        self._asked -= 1
+        request = question.about
+        assert isinstance(request, _Request)
+        if question.allowed is None:
+            verdict = "busy"
+        elif not question.allowed:
+            verdict = "address"
+        else:  # a reload may have taken the key away meanwhile
+            rule = self.rules.get(request.domain)
+            verdict = rule.judge_key(request.mechanism, request.key) if rule is not None else "address"
+        self._finish(request, verdict)
+
+    def _finish(self, request: _Request, verdict: str) -> None:
+        """Counts the verdict and tells libzmq."""
+        rule, user = self.rules.get(request.domain), ""
+        if rule is not None and verdict == LET_IN:
+            user = rule.let_in(request.address, request.key)
+        elif rule is not None:
+            rule.refuse(verdict, request.address, request.key)
+        self._send(request.envelope, request.id, _OK if verdict == LET_IN else _NOT_NOW, user)
+
+    def _send(self, envelope: list[bytes], request_id: bytes, status: bytes, user: str = "") -> None:
+        assert self._handler is not None
+        text = b"OK" if status == _OK else b"not let in"
+        self._handler.send_multipart([*envelope, b"1.0", request_id, status, text, user.encode(), b""], zmq.NOBLOCK)

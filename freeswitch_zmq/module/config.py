@@ -7,130 +7,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 from xml.etree import ElementTree
 
+from freeswitch_zmq.certificate import parse_public_key
 from freeswitch_zmq.errors import ConfigError
-from freeswitch_zmq.module.addresses import AddressList
-from freeswitch_zmq.module.filters import EventFilter, FieldFilter, HeaderFilter, closest
-from freeswitch_zmq.module.parameters import (
-    Parameter,
-    boolean,
-    checked,
-    choice,
-    endpoint,
-    not_yet,
-    tcp_clash,
-    whole_number,
+from freeswitch_zmq.module.addresses import BUILT_IN_LISTS, AddressList
+from freeswitch_zmq.module.filters import closest
+from freeswitch_zmq.module.parameters import Parameter, tcp_clash
+from freeswitch_zmq.module.schema import (
+    ACCESS,
+    DEFAULT_BIND,
+    PUBLISHER,
+    SETTINGS,
+    AccessConfig,
+    Config,
+    KeyConfig,
+    PublisherConfig,
+    Settings,
 )
-from freeswitch_zmq.wire import TopicFormat, to_utf8
+from freeswitch_zmq.permissions import parse_permissions
+from freeswitch_zmq.wire import to_utf8
 
-__all__ = ["PUBLISHER", "SETTINGS", "Config", "PublisherConfig", "Settings", "parse_config"]
+__all__ = ["parse_config"]
 
-DEFAULT_BIND = "tcp://*:5556"
-
-SETTINGS = (
-    Parameter(
-        "threaded-system-exec",
-        choice("enforce", "require"),
-        "enforce",
-        "enforce: switch it on when it is off and keep it on; require: refuse to start when it is off",
-    ),
-    Parameter("io-threads", whole_number(1, 16), "1", "I/O threads of the ZeroMQ context; taken up at a start"),
-    Parameter("ipv6", boolean, "false", "listen on IPv6 as well"),
-)
-
-PUBLISHER = (
-    Parameter("bind", endpoint("bind"), None, "where to listen: tcp, ipc, inproc, tipc", repeatable=True),
-    Parameter(
-        "connect",
-        endpoint("connect"),
-        None,
-        "a collector to go to, or epgm and norm multicast",
-        repeatable=True,
-    ),
-    Parameter("framing", choice("single", "topic"), "single", "single: [JSON]; topic: [topic][JSON]"),
-    Parameter(
-        "format-fields",
-        checked(TopicFormat),
-        "Event-Name,Event-Subclass,Unique-ID",
-        "headers that make up the topic, joined with a dot; A|B: the first there is; #text: a literal",
-    ),
-    Parameter("event-filter", checked(EventFilter), "ALL", "events to take: names with * and ?, CUSTOM^subclass"),
-    Parameter("event-exclude", checked(EventFilter), "", "events to leave out, in the same form; wins"),
-    Parameter(
-        "header-filter",
-        checked(HeaderFilter),
-        None,
-        "Header = value, != value, ~ regex or !~ regex; all must hold",
-        repeatable=True,
-    ),
-    Parameter("fields", checked(FieldFilter), None, "header names to keep, with * and ?; without it all of them"),
-    Parameter(
-        "queue-size",
-        whole_number(1, 10_000_000),
-        "100000",
-        "events waiting in the switch before some are shed",
-    ),
-    Parameter("send-hwm", whole_number(1, 10_000_000), "100000", "events waiting for one slow subscriber"),
-    Parameter("replay-mb", not_yet("0", "replay"), "0", "megabytes held for replay; 0 holds nothing"),
-    Parameter("replay-events", whole_number(1, 100_000_000), "1000000", "events held for replay at most"),
-    Parameter(
-        "apply-inbound-acl",
-        checked(AddressList),
-        "loopback.auto",
-        "who may subscribe over tcp: loopback.auto or a network such as 192.0.2.0/24; one that matches is enough",
-        repeatable=True,
-    ),
-    Parameter("security", not_yet("null", "encryption"), "null", "null: subscribers are let in by address"),
-    Parameter("handshake-ms", whole_number(1, 600_000), "2000", "time for a peer to say who it is"),
-    Parameter("max-message-bytes", whole_number(1, 2**31 - 1), "65536", "largest message that a peer may send us"),
-)
+_MULTICAST = ("epgm://", "norm://")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """`<settings>`; see the table above for what each means."""
-
-    threaded_system_exec: str
-    io_threads: int
-    ipv6: bool
-
-
-@dataclass(frozen=True)
-class PublisherConfig:
-    """A `<publisher>`; see the table above for what each means. Filters and formats are texts that were checked."""
-
-    name: str
-    bind: tuple[str, ...]
-    connect: tuple[str, ...]
-    framing: str
-    format_fields: str
-    event_filter: str
-    event_exclude: str
-    header_filter: tuple[str, ...]
-    fields: str
-    queue_size: int
-    send_hwm: int
-    replay_mb: str
-    replay_events: int
-    apply_inbound_acl: tuple[str, ...]
-    security: str
-    handshake_ms: int
-    max_message_bytes: int
-
-
-@dataclass(frozen=True)
-class Config:
-    """A whole configuration without a mistake."""
-
-    settings: Settings
-    publishers: tuple[PublisherConfig, ...]
-
-
-def parse_config(xml: str) -> Config:
+def parse_config(xml: str, acl_lists: Callable[[], Sequence[str]] = lambda: ()) -> Config:
     """Reads the `<configuration>` element as FreeSWITCH's registry holds it.
+
+    Args:
+        xml: its text.
+        acl_lists: gives the names of the lists in acl.conf.xml; only asked when one is named.
 
     Raises:
         ConfigError: with all mistakes.
@@ -139,28 +48,36 @@ def parse_config(xml: str) -> Config:
         root = ElementTree.fromstring(to_utf8(xml))
     except ElementTree.ParseError as error:
         raise ConfigError([f"FreeSWITCH gave a configuration that is not well-formed XML: {error}"]) from error
-    return _Reader().read(root)
+    return _Reader(acl_lists).read(root)
 
 
 class _Reader:
     """Collects mistakes on the way through the document, so that an admin sees all of them at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, acl_lists: Callable[[], Sequence[str]]) -> None:
         self.problems: list[str] = []
+        self._acl_lists = acl_lists
+        self._has_key_file = False  # also one that can't be used, of which it is told by itself
 
     def read(self, root: ElementTree.Element) -> Config:
-        sections = self._children(root, "", ("settings", "publishers"), ("name", "description"))
+        sections = self._children(root, "", ("settings", "publishers", "access"), ("name", "description"))
         settings = self._params(sections.get("settings", []), "<settings>", SETTINGS)
         publishers: dict[str, PublisherConfig] = {}
+        names: list[str] = []  # also of those with a mistake: a key that names one is right
         for section in sections.get("publishers", []):
             for element in self._children(section, "<publishers>", ("publisher",), ()).get("publisher", []):
+                names.append(element.get("name", ""))
                 self._publisher(element, publishers)
         if not publishers and not self.problems:
             self._problem("<publishers>", 'there is no publisher; add <publisher name="default"/>')
+        access = self._access(sections.get("access", []), names)
         self._endpoints_once(list(publishers.values()))
+        for publisher in publishers.values():
+            self._lists_are_there(publisher)
+            self._keys_fit(publisher, access)
         if self.problems:
             raise ConfigError(self.problems)
-        return Config(Settings(**settings), tuple(publishers.values()))
+        return Config(Settings(**settings), tuple(publishers.values()), access)
 
     def _publisher(self, element: ElementTree.Element, publishers: dict[str, PublisherConfig]) -> None:
         name = element.get("name", "")
@@ -178,15 +95,95 @@ class _Reader:
         values["bind"] = values["bind"] or (() if values["connect"] else (DEFAULT_BIND,))
         publishers.setdefault(name, PublisherConfig(name=name, **values))
 
+    def _access(self, sections: Sequence[ElementTree.Element], publishers: Sequence[str]) -> AccessConfig:
+        given = self._params(sections, "<access>", ACCESS, ("key",))
+        keys: dict[str, KeyConfig] = {}
+        for section in sections:
+            self._has_key_file |= any(param.get("name") == ACCESS[0].name for param in section.findall("param"))
+            for element in section.findall("key"):
+                self._key(element, keys, publishers)
+        return AccessConfig(given["server_secret_key_file"], tuple(keys.values()))
+
+    def _key(self, element: ElementTree.Element, keys: dict[str, KeyConfig], publishers: Sequence[str]) -> None:
+        name = element.get("name", "")
+        place = f'<key name="{name}">'
+        before = len(self.problems)
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            self._problem(place, 'needs a name="…" of letters, digits, dots, hyphens and underscores')
+        elif name in keys:
+            self._problem(place, "stands there twice; give each key a name of its own")
+        self._children(element, place, (), ("name", "public-key", "publishers", "allow"))
+        public_key = b""
+        if "public-key" not in element.attrib:
+            self._problem(place, 'needs a public-key="…"; the peer makes one with: fszmq keygen')
+        else:
+            try:
+                public_key = parse_public_key(element.attrib["public-key"].strip())
+            except ValueError as error:
+                self._problem(place, f"public-key: {error}")
+        for other in keys.values():
+            if public_key and other.public_key == public_key:
+                self._problem(place, f'has the same public-key as "{other.name}"; leave one, or make another pair')
+        named = [word.strip() for word in element.get("publishers", "").split(",") if word.strip()]
+        for word in named:
+            if word not in publishers:
+                self._problem(place, f'publishers: there is no publisher "{word}"{_right(word, publishers)}')
+        allow: tuple[str, ...] = ()
+        try:
+            allow = parse_permissions(element.get("allow", ""))
+        except ValueError as error:
+            self._problem(place, f"allow: {error}")
+        if len(self.problems) == before:
+            keys[name] = KeyConfig(name, public_key, tuple(dict.fromkeys(named)), allow)
+
+    def _lists_are_there(self, publisher: PublisherConfig) -> None:
+        names = [AddressList(text).list_name for text in publisher.apply_inbound_acl]
+        unknown = [name for name in names if name and name not in BUILT_IN_LISTS]
+        known = self._acl_lists() if unknown else ()
+        for name in unknown:
+            if name not in known:
+                hint = closest(name, [*known, *BUILT_IN_LISTS]) or (
+                    "; add it there, or name a network such as 192.0.2.0/24"
+                )
+                self._problem(
+                    f'<publisher name="{publisher.name}">',
+                    f'apply-inbound-acl: acl.conf.xml has no list "{name}"{hint}',
+                )
+
+    def _keys_fit(self, publisher: PublisherConfig, access: AccessConfig) -> None:
+        place = f'<publisher name="{publisher.name}">'
+        curve = publisher.security == "curve"
+        if (curve or publisher.server_public_key) and access.server_keys is None and not self._has_key_file:
+            what = "security: curve" if curve else "server-public-key:"
+            self._problem(
+                place,
+                f"{what} needs the switch's own key: make one with `fszmq keygen --server` and name its file in "
+                "<access> as server-secret-key-file",
+            )
+        if publisher.server_public_key and not publisher.connect:
+            self._problem(place, "server-public-key: goes with connect; who subscribes here is told by <access>")
+        if curve and publisher.connect and not publisher.server_public_key:
+            self._problem(place, "security: curve needs the collector's server-public-key for connect")
+        if curve or publisher.server_public_key:
+            for address in publisher.connect:
+                if address.startswith(_MULTICAST):
+                    self._problem(
+                        place, f'connect: "{address}" can\'t be encrypted; give multicast a publisher of its own'
+                    )
+
     def _params(
-        self, elements: Sequence[ElementTree.Element], place: str, table: Sequence[Parameter]
+        self,
+        elements: Sequence[ElementTree.Element],
+        place: str,
+        table: Sequence[Parameter],
+        others: Sequence[str] = (),
     ) -> dict[str, Any]:
         """The values of all parameters of the table, by their Python names."""
         given: dict[str, list[Any]] = {parameter.name: [] for parameter in table}
         known = {parameter.name: parameter for parameter in table}
         for element in elements:
             allowed = ("name",) if element.tag == "publisher" else ()
-            for param in self._children(element, place, ("param",), allowed).get("param", []):
+            for param in self._children(element, place, ("param", *others), allowed).get("param", []):
                 self._children(param, place, (), ("name", "value"))
                 name, value = param.get("name"), param.get("value")
                 if name is None or value is None:

@@ -12,7 +12,7 @@ import freeswitch
 
 from freeswitch_zmq.errors import HostError
 
-__all__ = ["Consumer", "Event", "clean", "instant", "log", "running"]
+__all__ = ["Consumer", "Event", "clean", "in_list", "instant", "log", "running"]
 
 INSTANT = ("bgapi", "fsctl", "create_uuid", "global_getvar")
 
@@ -59,6 +59,21 @@ def instant(command: str) -> str:
         _without_gil.free(output)
 
 
+def in_list(address: str, name: str) -> bool | None:
+    """Whether FreeSWITCH's access list of that name has the address; false too when there is no such list.
+
+    Waits while `reloadacl` runs, without the GIL. None: this FreeSWITCH can't be asked that way; then the command
+    `acl` has to do.
+
+    Args:
+        address: one that was parsed: of garbage FreeSWITCH may say that a list has it.
+        name: of a list, not a network.
+    """
+    if _without_gil is None:
+        return None
+    return bool(_without_gil.in_list(address.encode(), name.encode(), None))
+
+
 class Consumer:
     """All events of the switch, queued by its dispatch thread. One thread makes it, pops from it and closes it.
 
@@ -89,12 +104,13 @@ class Consumer:
 
 
 class _WithoutGil:
-    """Three functions of FreeSWITCH's C++ interface, called past the wrapper, which would hold the GIL meanwhile.
+    """Functions of FreeSWITCH that are called past the wrapper, which would hold the GIL meanwhile.
 
     `EventConsumer::bind` and `cleanup` wait until the dispatch thread is between two events, and the event that
     `API::executeString` fires waits for a place when the dispatch queue is full. If that thread is inside another
     module's event handler that looks up XML, and a Python script answers lookups, it waits for the GIL: held here, all
     Python in the switch and all its events would stop for good (seen on 1.11.2, at the first start under such a load).
+    `switch_check_network_list_ip_token` waits for a lock that `reloadacl` holds while it looks up XML.
 
     Raises:
         AttributeError: this FreeSWITCH doesn't export them under these names; the wrapper has to do then.
@@ -110,6 +126,8 @@ class _WithoutGil:
         self.execute = library["_ZN3API13executeStringEPKc"]
         self.execute.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
         self.execute.restype = ctypes.c_void_p  # the caller's to free
+        self.in_list = library["switch_check_network_list_ip_token"]
+        self.in_list.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
         self.free = library["free"]
         self.free.argtypes = (ctypes.c_void_p,)
         self.free.restype = None

@@ -9,6 +9,7 @@ from typing import Callable
 from freeswitch_zmq.module import forksafety, host
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.publication import Publication
+from freeswitch_zmq.module.refusals import REASONS
 from freeswitch_zmq.module.running import Running
 from freeswitch_zmq.module.worker import Worker
 
@@ -29,19 +30,23 @@ class Keeper(Worker):
         running: what it looks after.
         faults: where unexpected exceptions go.
         on_shutdown: called in this thread, once, when the switch shuts down; stops everything.
+        mend: called in this thread when an endpoint has ended that is to be opened anew.
     """
 
-    def __init__(self, running: Running, faults: Faults, on_shutdown: Callable[[], None]) -> None:
+    def __init__(
+        self, running: Running, faults: Faults, on_shutdown: Callable[[], None], mend: Callable[[], None]
+    ) -> None:
         super().__init__("event_zmq keeper", lambda error: faults.caught("the keeper", error))
         self._running = running
         self._on_shutdown = on_shutdown
+        self._mend = mend
         self._woken = threading.Event()
         self._shutdown = False
         now = time.monotonic()
         self._fork_checked = self._rated = self._alive = now
         self._fork_warned = False
         self._mourned: list[Worker] = []
-        self._warned: dict[tuple[str, str], tuple[float, int]] = {}
+        self._warned: dict[tuple[str, ...], tuple[float, int]] = {}
 
     def shutdown(self) -> None:
         """From any thread: the switch's SHUTDOWN has gone out, everything is to stop."""
@@ -74,6 +79,8 @@ class Keeper(Worker):
         publications = list(self._running.publications.values())
         self.warn(now, publications)
         self._look_for_the_dead()
+        if any(endpoint.tripped for each in publications for endpoint in each.endpoints):
+            self._mend()
         if now - self._rated >= RATE_SECONDS:
             self._rate(now - self._rated, publications)
             self._rated = now
@@ -115,21 +122,26 @@ class Keeper(Worker):
                 (name, "shed"),
                 each.publisher.shed,
                 now,
-                f'publisher "{name}" shed {{count}} events because its queue of {size} was full; make the load '
-                "smaller with event-filter, or raise queue-size in event_zmq.conf.xml",
+                f'publisher "{name}" shed',
+                f"events because its queue of {size} was full; make the load smaller with event-filter, or raise "
+                "queue-size in event_zmq.conf.xml",
             )
-            self._tell(
-                (name, "refused"),
-                each.rule.refused,
-                now,
-                f'publisher "{name}" did not let in {{count}} connections, the latest from {each.rule.latest}; whoever '
-                "is to get events needs a line in apply-inbound-acl in event_zmq.conf.xml",
-            )
+            for (endpoint, reason), refusal in list(each.refusals.by_reason.items()):
+                latest = f", the latest from {refusal.address}" if refusal.address else ""
+                latest += f" with the key {refusal.key}" if refusal.key else ""
+                self._tell(
+                    (name, endpoint, reason),
+                    refusal.count,
+                    now,
+                    f'publisher "{name}" at {endpoint} refused',
+                    f"connections{latest}: {REASONS[reason]}",
+                )
 
-    def _tell(self, key: tuple[str, str], total: int, now: float, text: str) -> None:
+    def _tell(self, key: tuple[str, ...], total: int, now: float, begin: str, end: str) -> None:
+        """With the count since the last time between `begin` and `end`."""
         told_at, told = self._warned.get(key, (now - WARNING_SECONDS, 0))
         if total < told:  # the publisher was removed and came back
             told = 0
         if total > told and now - told_at >= WARNING_SECONDS:
-            host.log("WARNING", text.format(count=total - told))
+            host.log("WARNING", f"{begin} {total - told} {end}")
             self._warned[key] = (now, total)

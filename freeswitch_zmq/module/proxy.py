@@ -9,22 +9,31 @@ from __future__ import annotations
 import errno
 import re
 import secrets
-from dataclasses import dataclass
-from typing import Callable
+import time
+from dataclasses import dataclass, replace
+from typing import Callable, Optional
 
 import zmq
 
+from freeswitch_zmq.certificate import KeyPair
 from freeswitch_zmq.errors import StartError
-from freeswitch_zmq.module.publisher import INPROC_HWM
+from freeswitch_zmq.module.access import Access
+from freeswitch_zmq.module.connections import EVENTS
+from freeswitch_zmq.module.link import INPROC_HWM, Context, Link
+from freeswitch_zmq.module.rule import Rule
 from freeswitch_zmq.module.worker import Worker
 
 __all__ = ["Endpoint", "EndpointOptions"]
 
-Context = zmq.Context[zmq.Socket[bytes]]
-
 _MULTICAST = ("pgm://", "epgm://", "norm://")
 _DRAIN_AT_MOST = 4 * INPROC_HWM
 _WAKE_ATTEMPTS = 10
+
+PEER_HWM = 10
+"""Messages of one peer between the network and the proxy. They are subscriptions only; with few of them a peer that
+sends without end fills less of the memory. (With 1 no subscription comes through CURVE: libzmq 4.3.4, 4.3.5.)"""
+
+TRIP_AGAIN_SECONDS = 0.1
 
 LINGER_MS = 400
 """What is on its way to subscribers at a stop gets this long; a subscriber that doesn't read can't hold it up more."""
@@ -40,7 +49,13 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class EndpointOptions:
-    """How a socket to the network is set up; `address` as in the configuration."""
+    """How a socket to the network is set up; `address` as in the configuration.
+
+    Attributes:
+        acl: `apply-inbound-acl` where peers have an address, else None.
+        curve: the switch's keys where they are needed.
+        collector_key: with `connect`, the public key that the other side must have.
+    """
 
     address: str
     connect: bool
@@ -48,7 +63,14 @@ class EndpointOptions:
     handshake_ms: int
     max_message_bytes: int
     ipv6: bool
-    zap_domain: str
+    acl: Optional[tuple[str, ...]]
+    curve: Optional[KeyPair]
+    collector_key: Optional[bytes]
+
+    @property
+    def guarded(self) -> bool:
+        """Whether peers are let in one by one."""
+        return self.acl is not None or (self.curve is not None and not self.connect)
 
     def same_socket(self, other: EndpointOptions) -> bool:
         """Whether going from one to the other keeps the socket and its connections.
@@ -59,7 +81,11 @@ class EndpointOptions:
         """
         if self.address.startswith("inproc://"):
             return self.connect == other.connect
-        return (self.connect, self.send_hwm) == (other.connect, other.send_hwm)
+        return self._socket_options == other._socket_options
+
+    @property
+    def _socket_options(self) -> tuple[object, ...]:
+        return self.connect, self.send_hwm, self.curve, self.collector_key
 
 
 class Endpoint(Worker):
@@ -67,23 +93,37 @@ class Endpoint(Worker):
 
     Args:
         context: the module's.
-        inproc: where the publisher's socket is bound.
+        link: the publisher's end.
         options: see there.
+        access: lets peers in; None where they need not ask.
+        rule: whom it lets in.
         on_error: called with an exception that ended the proxy.
+
+    Attributes:
+        tripped: its subscribers subscribed to more than it may hold, and it has ended or is about to; it has to be
+            opened anew.
     """
 
     def __init__(
         self,
         context: Context,
-        inproc: str,
+        link: Link,
         options: EndpointOptions,
+        access: Access,
+        rule: Optional[Rule],
         on_error: Callable[[BaseException], None],
     ) -> None:
         super().__init__(f"event_zmq {options.address}", on_error)
         self.options = options
         self.address = options.address
+        self.link = link
+        self.rule = rule
+        self.tripped = False
+        self._trip_again = 0.0
+        self.linger_ms = LINGER_MS
         self._context = context
-        self._inproc = inproc
+        self._access = access
+        self._monitor: zmq.Socket[bytes] | None = None
         self._control_address = f"inproc://event_zmq-control-{secrets.token_hex(8)}"
         self._control: zmq.Socket[bytes] | None = None
         self._back: zmq.Socket[bytes] | None = None
@@ -97,6 +137,9 @@ class Endpoint(Worker):
         self._control.bind(self._control_address)
         self._front = self._context.socket(zmq.XPUB)
         self._set_options(self._front)
+        self._front.bind(self.link.probe_address)
+        if self.rule is not None:
+            self._open_monitor(self._front, self.rule)
         try:
             if self.options.connect:
                 self._front.connect(self.options.address)
@@ -111,36 +154,62 @@ class Endpoint(Worker):
             last = self._front.get(zmq.LAST_ENDPOINT)
             assert isinstance(last, bytes)
             self.address = last.decode().rstrip("\0")
-        self._back = self._context.socket(zmq.XSUB)
+        if self.rule is not None:
+            self.rule.endpoint = self.address
+        self._back = self._context.socket(zmq.PAIR)
         self._back.set(zmq.LINGER, 0)
         self._back.set(zmq.RCVHWM, INPROC_HWM)
-        self._back.connect(self._inproc)
+        self._back.set(zmq.SNDHWM, 0)  # subscriptions must not be lost, nor hold the proxy up
+        self._back.connect(self.link.address)
         if self.address.startswith(_MULTICAST):
             self._back.send(b"\x01")  # nobody can subscribe over multicast, so everything goes out
 
     def _set_options(self, front: zmq.Socket[bytes]) -> None:
         options = self.options
         front.set(zmq.SNDHWM, options.send_hwm)
-        # Every frame that a peer sends goes upstream. Otherwise a second subscription to the same, hidden in a
-        # message of two frames, would be swallowed in the middle of it, and the proxy would end for everybody.
-        front.set(zmq.XPUB_VERBOSER, 1)
+        front.set(zmq.RCVHWM, PEER_HWM)
         front.set(zmq.IPV6, int(options.ipv6))
         front.set(zmq.HANDSHAKE_IVL, options.handshake_ms)
         front.set(zmq.MAXMSGSIZE, options.max_message_bytes)
-        if options.zap_domain:
-            front.set_string(zmq.ZAP_DOMAIN, options.zap_domain)
-            front.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        if self.rule is not None:
+            front.set_string(zmq.ZAP_DOMAIN, self.rule.domain)
+            front.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without it everybody would get in while nobody answers
+        if options.curve is not None:
+            front.set(zmq.CURVE_SECRETKEY, options.curve.secret)
+            front.set(zmq.CURVE_PUBLICKEY, options.curve.public)
+            if options.connect:
+                front.set(zmq.CURVE_SERVERKEY, options.collector_key or b"")
+            else:
+                front.set(zmq.CURVE_SERVER, 1)
+
+    def _open_monitor(self, front: zmq.Socket[bytes], rule: Rule) -> None:
+        """Before the socket listens: libzmq's I/O thread would wait for somebody to read the first event."""
+        address = f"inproc://event_zmq-monitor-{secrets.token_hex(8)}"
+        front.monitor(address, EVENTS)
+        monitor = self._context.socket(zmq.PAIR)
+        monitor.set(zmq.LINGER, 0)
+        monitor.set(zmq.RCVHWM, 0)
+        monitor.connect(address)
+        self._monitor = monitor
+        self._access.watch(monitor, rule)
 
     def run(self) -> None:
         """See `Worker`."""
         assert self._front is not None
         assert self._back is not None
-        try:
-            zmq.proxy_steerable(self._back, self._front, None, self._control)
-        except zmq.ZMQError:
-            # libzmq 4.3.5 answers TERMINATE, and who sent it may be gone already.
-            if not self.stopping:
-                raise
+        while True:
+            try:
+                zmq.proxy_steerable(self._back, self._front, None, self._control)
+                break
+            except zmq.Again:
+                # In the middle of a message: what a peer sends in several frames is passed on as far as it is news.
+                if self.stopping or self.tripped:
+                    break
+            except zmq.ZMQError:
+                # libzmq 4.3.5 answers TERMINATE, and who sent it may be gone already.
+                if not self.stopping and not self.tripped:
+                    raise
+                break
         # The proxy ends at once; what the pump handed over before still goes out.
         for _ in range(_DRAIN_AT_MOST):
             try:
@@ -151,29 +220,55 @@ class Endpoint(Worker):
 
     def close(self) -> None:
         """See `Worker`."""
+        self.link.gone = True
         for socket in (self._back, self._control):
             if socket is not None:
                 socket.close()
         if self._front is not None:
-            self._front.close(LINGER_MS)
+            if self._monitor is not None:
+                self._front.disable_monitor()
+                self._access.unwatch(self._monitor)
+            self._front.close(self.linger_ms)
+
+    def let_in(self, acl: tuple[str, ...]) -> None:
+        """Other addresses from now on, also when it is opened anew; connections that are there stay."""
+        if self.rule is not None and self.options.acl is not None:
+            self.options = replace(self.options, acl=acl)
+            self.rule.configure(acl)
+
+    def trip(self) -> None:
+        """Ends it because of what its subscribers sent. From the pump's thread, so it doesn't wait for anybody.
+
+        Called until it has ended, because the first message may be lost (see `wake`).
+        """
+        now = time.monotonic()
+        if now >= self._trip_again:
+            self._trip_again = now + TRIP_AGAIN_SECONDS
+            self.tripped = True
+            self._send_terminate(0)
 
     def wake(self) -> None:
         """Ends the proxy's loop, from any thread.
 
         Raises:
-            zmq.Again: it did not work out in a second.
+            StartError: it did not work out in a second.
         """
-        for attempt in range(_WAKE_ATTEMPTS):
-            with self._context.socket(zmq.PAIR) as control:
-                control.set(zmq.LINGER, 100)
-                control.set(zmq.SNDTIMEO, 100)
-                control.connect(self._control_address)
-                try:
-                    control.send(b"TERMINATE")
-                    return
-                except zmq.Again:  # seen with libzmq 4.3.4 on a busy machine; another socket gets through
-                    if attempt == _WAKE_ATTEMPTS - 1:
-                        raise
+        for _ in range(_WAKE_ATTEMPTS):
+            # Seen with libzmq 4.3.4 on a busy machine: the first message of a socket is refused; another gets through.
+            if self._send_terminate(100):
+                return
+        raise StartError(f"{self.name} could not be told to end; please report this")
+
+    def _send_terminate(self, timeout_ms: int) -> bool:
+        with self._context.socket(zmq.PAIR) as control:
+            control.set(zmq.LINGER, 100)
+            control.set(zmq.SNDTIMEO, timeout_ms)
+            control.connect(self._control_address)
+            try:
+                control.send(b"TERMINATE")
+            except zmq.Again:
+                return False
+        return True
 
     def serves(self, address: str) -> bool:
         """Whether a `bind` of this text means the socket that is open here."""

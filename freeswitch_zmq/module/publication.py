@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Callable
+from typing import Any, Callable, Optional
 
-import zmq
-
-from freeswitch_zmq.module.access import Rule
-from freeswitch_zmq.module.config import PublisherConfig, Settings
+from freeswitch_zmq.module.access import Access
+from freeswitch_zmq.module.addresses import AddressList
+from freeswitch_zmq.module.keys import KeyRing
+from freeswitch_zmq.module.link import Context
 from freeswitch_zmq.module.proxy import Endpoint, EndpointOptions
 from freeswitch_zmq.module.publisher import Publisher
+from freeswitch_zmq.module.refusals import Refusals
+from freeswitch_zmq.module.rule import Rule
+from freeswitch_zmq.module.schema import AccessConfig, PublisherConfig, Settings
 
-__all__ = ["Publication", "endpoint_options"]
+__all__ = ["Publication", "endpoint_options", "open_to_others"]
+
+_LOOPBACK_HOSTS = ("tcp://127.", "tcp://[::1]:", "tcp://localhost:", "tcp://lo:")
 
 
 class Publication:
@@ -22,39 +27,32 @@ class Publication:
     Args:
         config: what stands in the file.
         context: the module's.
+        access: lets peers in.
+        ring: the keys.
+        in_pump: runs a function in the pump's thread.
         on_error: called with what ended a proxy thread.
     """
 
     def __init__(
         self,
         config: PublisherConfig,
-        context: zmq.Context[zmq.Socket[bytes]],
+        context: Context,
+        access: Access,
+        ring: KeyRing,
+        in_pump: Callable[[Callable[[], Any]], Any],
         on_error: Callable[[BaseException], None],
     ) -> None:
         self.config = config
-        self.rule = Rule(config.apply_inbound_acl)
+        self.refusals = Refusals()
         self.endpoints: list[Endpoint] = []
         self.rate = 0.0
         self.rated = 0
+        self.publisher = Publisher(config, context)
         self._context = context
+        self._access = access
+        self._ring = ring
+        self._in_pump = in_pump
         self._on_error = on_error
-        self._inproc = f"inproc://event_zmq-publisher-{secrets.token_hex(8)}"
-        self._publisher: Publisher | None = None
-
-    @property
-    def publisher(self) -> Publisher:
-        """Its half in the pump."""
-        assert self._publisher is not None
-        return self._publisher
-
-    def make_publisher(self) -> None:
-        """In the pump's thread: opens the inproc socket."""
-        self._publisher = Publisher(self.config, self._context, self._inproc)
-
-    def close_publisher(self) -> None:
-        """In the pump's thread: closes the inproc socket."""
-        if self._publisher is not None:
-            self._publisher.close()
 
     def open_endpoint(self, options: EndpointOptions) -> Endpoint:
         """Opens one, which gets events from now on.
@@ -62,18 +60,52 @@ class Publication:
         Raises:
             StartError: it can't be bound or connected.
         """
-        endpoint = Endpoint(self._context, self._inproc, options, self._on_error)
-        endpoint.start()
+        link = self._in_pump(self.publisher.open_link)
+        rule = self._make_rule(options) if options.guarded else None
+        endpoint = Endpoint(self._context, link, options, self._access, rule, self._on_error)
+        link.on_overrun = endpoint.trip
+        try:
+            endpoint.start()
+        except BaseException:
+            self._forget(endpoint)
+            raise
         self.endpoints.append(endpoint)
         return endpoint
 
-    def close_endpoint(self, endpoint: Endpoint) -> bool:
-        """Closes one; what was handed to it goes out within `proxy.LINGER_MS`. Whether its thread is gone."""
+    def _make_rule(self, options: EndpointOptions) -> Rule:
+        domain = f"{self.config.name}-{secrets.token_hex(8)}"
+        rule = Rule(
+            self.config.name, options.address, options.acl, options.curve is not None, self._ring, self.refusals, domain
+        )
+        self._access.rules[domain] = rule  # before the first peer can come
+        return rule
+
+    def close_endpoint(self, endpoint: Endpoint, linger: bool = True) -> bool:
+        """Closes one. Whether its thread is gone.
+
+        Args:
+            endpoint: one of ours.
+            linger: whether what was handed to it still goes out, within `proxy.LINGER_MS`.
+        """
         self.endpoints = [other for other in self.endpoints if other is not endpoint]
-        return endpoint.stop()
+        if not linger:
+            endpoint.linger_ms = 0
+        gone = endpoint.stop()
+        self._forget(endpoint)
+        return gone
+
+    def _forget(self, endpoint: Endpoint) -> None:
+        if endpoint.rule is not None:
+            self._access.rules.pop(endpoint.rule.domain, None)
+        self._in_pump(lambda: self.publisher.close_link(endpoint.link))
+
+    def configure(self, config: PublisherConfig) -> None:
+        """In the pump's thread: takes up what needs no other sockets."""
+        self.publisher.configure(config)
+        self.config = config
 
 
-def endpoint_options(config: PublisherConfig, settings: Settings) -> Sequence[EndpointOptions]:
+def endpoint_options(config: PublisherConfig, settings: Settings, access: AccessConfig) -> Sequence[EndpointOptions]:
     """The endpoints that a publisher is to have."""
     return [
         EndpointOptions(
@@ -84,8 +116,23 @@ def endpoint_options(config: PublisherConfig, settings: Settings) -> Sequence[En
             max_message_bytes=config.max_message_bytes,
             ipv6=settings.ipv6,
             # ipc is guarded by file permissions, inproc is this process, and where we connect nobody comes in.
-            zap_domain=config.name if address.startswith("tcp://") and not connect else "",
+            acl=config.apply_inbound_acl if address.startswith("tcp://") and not connect else None,
+            curve=access.server_keys if _is_encrypted(config, address, connect) else None,
+            collector_key=config.server_public_key if connect else None,
         )
         for connect, addresses in ((False, config.bind), (True, config.connect))
         for address in addresses
     ]
+
+
+def _is_encrypted(config: PublisherConfig, address: str, connect: bool) -> bool:
+    if address.startswith("inproc://"):
+        return False
+    return config.server_public_key is not None if connect else config.security == "curve"
+
+
+def open_to_others(options: EndpointOptions) -> Optional[str]:
+    """What lets other machines in at an endpoint without keys, or None."""
+    if options.acl is None or options.curve is not None or options.address.startswith(_LOOPBACK_HOSTS):
+        return None
+    return next((text for text in options.acl if not AddressList(text).only_loopback), None)

@@ -1,4 +1,4 @@
-"""One publisher inside the pump: its filters, its numbers, its queue and its end of the inproc socket."""
+"""One publisher inside the pump: its filters, its numbers, its queue and its ends of the ways to its endpoints."""
 
 from __future__ import annotations
 
@@ -6,21 +6,13 @@ import time
 from collections import deque
 from typing import NamedTuple, Optional
 
-import zmq
-
 from freeswitch_zmq.module import host
-from freeswitch_zmq.module.config import PublisherConfig
 from freeswitch_zmq.module.filters import EventFilter, FieldFilter, HeaderFilter
-from freeswitch_zmq.module.subscriptions import Subscriptions
+from freeswitch_zmq.module.link import Context, Link
+from freeswitch_zmq.module.schema import PublisherConfig
 from freeswitch_zmq.wire import TopicFormat, close_json, known_prefix, open_json, select_fields
 
 __all__ = ["Publisher", "TakenEvent"]
-
-INPROC_HWM = 1000
-"""Events between the pump and each proxy thread: enough that the proxy never runs dry, and bounded."""
-
-SUBSCRIPTIONS_A_ROUND = 1000
-"""Subscriptions read in one go, so that a peer that sends them without end can't keep events from flowing."""
 
 
 class TakenEvent:
@@ -58,6 +50,13 @@ class _Queued(NamedTuple):
     topic: Optional[bytes]
 
 
+class _Ready(NamedTuple):
+    topic: Optional[bytes]
+    message: bytes
+    links: list[Link]
+    """Those that want it and don't have it yet."""
+
+
 class Publisher:
     """Made, used and closed in the pump's thread; only the counters are read by others.
 
@@ -69,22 +68,15 @@ class Publisher:
         shed: of these, dropped here: the queue was full, or the module stopped.
     """
 
-    def __init__(self, config: PublisherConfig, context: zmq.Context[zmq.Socket[bytes]], inproc: str) -> None:
-        self.inproc = inproc
+    def __init__(self, config: PublisherConfig, context: Context) -> None:
         self.epoch = time.time_ns() // 1000
         self.accepted = self.published = self.skipped = self.shed = 0
-        self.subscriptions = Subscriptions()
+        self._context = context
+        self._links: list[Link] = []
         self._names: dict[str, int] = {}
         self._queue: deque[_Queued] = deque()
-        self._ready: deque[tuple[Optional[bytes], bytes]] = deque()
+        self._ready: deque[_Ready] = deque()
         self.configure(config)
-        self._socket = context.socket(zmq.XPUB)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.set(zmq.SNDHWM, INPROC_HWM)
-        # A full inproc pipe means that the proxy thread is behind: the events stay in our queue, where they are
-        # counted, instead of being dropped by libzmq.
-        self._socket.set(zmq.XPUB_NODROP, 1)
-        self._socket.bind(inproc)
 
     def configure(self, config: PublisherConfig) -> None:
         """Takes up filters, formats and sizes; numbers and sockets stay."""
@@ -94,6 +86,22 @@ class Publisher:
         self._header_filters = [HeaderFilter(text) for text in config.header_filter]
         self._fields = FieldFilter(config.fields) if config.fields else None
         self._topic = TopicFormat(config.format_fields) if config.framing == "topic" else None
+
+    def open_link(self) -> Link:
+        """The way to one more endpoint."""
+        link = Link(self._context)
+        self._links.append(link)
+        return link
+
+    def close_link(self, link: Link) -> None:
+        """Nothing goes that way any more."""
+        self._links = [each for each in self._links if each is not link]
+        link.close()
+
+    @property
+    def subscriptions(self) -> int:
+        """Different prefixes that the subscribers of each endpoint asked for, added up."""
+        return sum(len(link.subscriptions) for link in self._links if not link.gone)
 
     @property
     def queued(self) -> int:
@@ -129,12 +137,13 @@ class Publisher:
 
     def _judge(self, event: TakenEvent) -> tuple[Optional[bytes], bool]:
         """The event's topic, where it has one, and whether somebody may want it."""
-        if not self.subscriptions:
+        if not any(link.subscriptions for link in self._links):
             return None, False
         if self._topic is not None:
             topic = self._topic.topic(event.header)
-            return topic, self.subscriptions.want(topic)
-        return None, self.subscriptions.may_want(known_prefix(event.name))
+            return topic, any(link.subscriptions.want(topic) for link in self._links)
+        prefix = known_prefix(event.name)
+        return None, any(link.subscriptions.may_want(prefix) for link in self._links)
 
     def send(self, most: int) -> int:
         """Hands up to `most` queued events to the sockets.
@@ -152,18 +161,20 @@ class Publisher:
             if not self._queue:
                 break
             left += not self._prepare(self._queue.popleft())
-        try:
-            while self._ready:
-                topic, message = self._ready[0]
-                if topic is not None:
-                    self._socket.send(topic, zmq.NOBLOCK | zmq.SNDMORE)
-                self._socket.send(message, zmq.NOBLOCK)
-                self._ready.popleft()
-                self.published += 1
-                left += 1
-        except zmq.Again:
-            pass  # only a first frame meets it: the rest of a message goes where its beginning went
+        while self._ready and self._hand_over(self._ready[0]):
+            self._ready.popleft()
+            left += 1
         return left
+
+    def _hand_over(self, ready: _Ready) -> bool:
+        """Gives a message to the endpoints that want it; False when one of them can't take it right now."""
+        while ready.links:
+            link = ready.links[-1]
+            if not link.gone and not link.send(ready.topic, ready.message):
+                return False
+            ready.links.pop()
+        self.published += 1
+        return True
 
     def _prepare(self, queued: _Queued) -> bool:
         """Makes an event ready to go out; False when nobody wants it after all."""
@@ -175,19 +186,18 @@ class Publisher:
         except BaseException:
             self.shed += 1  # one event that can't be serialized must not hold up those behind it
             raise
-        if self.subscriptions.want(message if queued.topic is None else queued.topic):
-            self._ready.append((queued.topic, message))
+        key = message if queued.topic is None else queued.topic
+        links = [link for link in self._links if not link.gone and link.subscriptions.want(key)]
+        if links:
+            self._ready.append(_Ready(queued.topic, message, links))
             return True
         self.skipped += 1
         return False
 
     def update_subscriptions(self) -> bool:
         """Reads what subscribers told since the last time. True when there may be more."""
-        for _ in range(SUBSCRIPTIONS_A_ROUND):
-            if not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
-                return False
-            self.subscriptions.update(self._socket.recv(zmq.NOBLOCK))
-        return True
+        more = [link.update_subscriptions() for link in self._links]
+        return any(more)
 
     def shed_queue(self, keep: int = 0) -> list[object]:
         """Gives up what is still queued, counted, but for the `keep` newest.
@@ -203,6 +213,8 @@ class Publisher:
         return given_up
 
     def close(self) -> None:
-        """Closes the inproc socket; what was handed to it still reaches the proxies."""
+        """Closes all that is left."""
         self.shed_queue()
-        self._socket.close()
+        for link in self._links:
+            link.close()
+        self._links = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Callable
 
@@ -11,12 +12,14 @@ import zmq
 
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module.access import Access
-from freeswitch_zmq.module.change import EndpointChange
+from freeswitch_zmq.module.change import EndpointChange, open_freed
 from freeswitch_zmq.module.commands import Commands
-from freeswitch_zmq.module.config import Config
 from freeswitch_zmq.module.events import Pump
 from freeswitch_zmq.module.faults import Faults
-from freeswitch_zmq.module.publication import Publication, endpoint_options
+from freeswitch_zmq.module.keys import KeyRing, narrowed
+from freeswitch_zmq.module.publication import Publication, endpoint_options, open_to_others
+from freeswitch_zmq.module.publisher import Publisher
+from freeswitch_zmq.module.schema import Config, PublisherConfig
 from freeswitch_zmq.module.worker import Worker, start_thread
 
 __all__ = ["Running"]
@@ -34,6 +37,7 @@ class Running:
     Attributes:
         commands: runs API commands.
         publications: by name.
+        ring: the keys of peers.
     """
 
     def __init__(self, faults: Faults, on_shutdown: Callable[[], None]) -> None:
@@ -55,11 +59,12 @@ class Running:
         """
         self.config = config
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(config.settings.io_threads)
-        self._access = Access(self.context, lambda error: self._faults.caught("access control", error))
+        self.ring = KeyRing(config.access.keys)
+        self._access = Access(self.context, self.commands, lambda error: self._faults.caught("access control", error))
         self._start(self._access)
         self._add_publications([each.name for each in config.publishers], config)
         for publisher in config.publishers:
-            for options in endpoint_options(publisher, config.settings):
+            for options in endpoint_options(publisher, config.settings, config.access):
                 self.publications[publisher.name].open_endpoint(options)
         self.pump.call(lambda: self.pump.attach(*[each.publisher for each in self.publications.values()]))
 
@@ -68,19 +73,16 @@ class Running:
         worker.start()
 
     def _add_publications(self, names: Sequence[str], config: Config) -> None:
-        added = [
-            Publication(each, self.context, partial(self._faults.caught, f'publisher "{each.name}"'))
-            for each in config.publishers
-            if each.name in names
-        ]
-        try:
-            self.pump.call(lambda: _each(added, Publication.make_publisher))
-        except BaseException:
-            self.pump.call(lambda: _each(added, Publication.close_publisher))
-            raise
-        for publication in added:
-            self.publications[publication.config.name] = publication
-            self._access.rules[publication.config.name] = publication.rule
+        for each in config.publishers:
+            if each.name in names:
+                self.publications[each.name] = Publication(
+                    each,
+                    self.context,
+                    self._access,
+                    self.ring,
+                    self.pump.call,
+                    partial(self._faults.caught, f'publisher "{each.name}"'),
+                )
 
     def reload(self, config: Config) -> list[str]:
         """Goes over to another configuration; what is the same in both is not touched.
@@ -92,7 +94,10 @@ class Running:
             StartError: something new can't be opened. The old configuration is in force as before.
         """
         added = [each.name for each in config.publishers if each.name not in self.publications]
-        change = EndpointChange(self.publications, config)
+        old = self.config.access.keys
+        change = EndpointChange(self.publications, config, _cut_off(self.config, config))
+        # First out, then in: nobody comes in who may not in either configuration, however this ends.
+        self.ring.configure(narrowed(old, config.access.keys))
         try:
             self._add_publications(added, config)
             change.open_new()
@@ -100,8 +105,11 @@ class Running:
         except BaseException:
             for name in added:
                 self._remove_publication(name)
+            self.ring.configure(old)
             change.undo()
             raise
+        self.ring.configure(config.access.keys)
+        self.ring.forget_others()
         wanted = {each.name: each for each in config.publishers}
         removed = [name for name in self.publications if name not in wanted]
         changed = [each.name for each in self.config.publishers if wanted.get(each.name, each) != each]
@@ -112,6 +120,7 @@ class Running:
             for names, what in ((added, "added"), (removed, "removed"), (changed, "changed"))
             for name in names
         ]
+        notes += _key_notes(self.config, config)
         notes += change.finish()
         notes += [f"{what} counts from the next start on" for what in _later(self.config, config)]
         self.config = config
@@ -124,9 +133,9 @@ class Running:
             if publisher.name in added:
                 self.pump.attach(publication.publisher)
             elif publisher != publication.config:
-                publication.publisher.configure(publisher)
-                publication.rule.configure(publisher.apply_inbound_acl)
-                publication.config = publisher
+                publication.configure(publisher)
+            for endpoint in publication.endpoints:
+                endpoint.let_in(publisher.apply_inbound_acl)
 
     def _remove_publication(self, name: str) -> None:
         publication = self.publications.pop(name, None)
@@ -135,8 +144,37 @@ class Running:
         self.pump.call(lambda: self.pump.detach(publication.publisher))
         for endpoint in list(publication.endpoints):
             publication.close_endpoint(endpoint)
-        self.pump.call(publication.close_publisher)
-        self._access.rules.pop(name, None)
+        self.pump.call(publication.publisher.close)
+
+    def reopen_tripped(self) -> list[str]:
+        """Opens endpoints anew that ended because of what their subscribers sent. Gives their addresses.
+
+        Raises:
+            StartError: one can't be opened; it is tried again at the next call.
+        """
+        reopened = []
+        for publication in self.publications.values():
+            for endpoint in [each for each in publication.endpoints if each.tripped and not each.alive]:
+                new = open_freed(publication, replace(endpoint.options, address=endpoint.address))
+                # The configuration's own words, by which a reload finds it.
+                new.options = endpoint.options
+                publication.close_endpoint(endpoint)
+                reopened.append(endpoint.address)
+        return reopened
+
+    def open_to_others(self) -> list[str]:
+        """A line about each endpoint that lets in other machines without asking for a key."""
+        lines = []
+        for publisher in self.config.publishers:
+            for options in endpoint_options(publisher, self.config.settings, self.config.access):
+                what = open_to_others(options)
+                if what is not None:
+                    lines.append(
+                        f'publisher "{publisher.name}" at {options.address} lets in whom apply-inbound-acl "{what}" has'
+                        ' without key and encryption: on a network that others use too take security "curve" '
+                        "(docs/security.md)"
+                    )
+        return lines
 
     def dead_or_stuck(self, stuck: bool) -> list[Worker]:
         """The threads that should be there and are not, or that should be gone (`stuck`) and are there."""
@@ -171,8 +209,8 @@ class Running:
             if not endpoint.stop():
                 host.log("ERR", f"the thread of {endpoint.name} did not end; please report this")
         if self.pump.alive:
-            publications = list(self.publications.values())
-            self.pump.call(lambda: _each(publications, Publication.close_publisher))
+            publishers = [each.publisher for each in self.publications.values()]
+            self.pump.call(lambda: _close(publishers))
 
     def _stop_workers(self) -> None:
         for worker in reversed(self._workers):
@@ -195,9 +233,31 @@ class Running:
             )
 
 
-def _each(publications: Sequence[Publication], action: Callable[[Publication], None]) -> None:
-    for publication in publications:
-        action(publication)
+def _close(publishers: Sequence[Publisher]) -> None:
+    for publisher in publishers:
+        publisher.close()
+
+
+def _may_subscribe(config: Config, publisher: PublisherConfig) -> set[bytes]:
+    """The keys that may subscribe to it."""
+    return {key.public_key for key in config.access.keys if publisher.name in key.publishers}
+
+
+def _cut_off(old: Config, new: Config) -> set[str]:
+    """Publishers to which somebody may subscribe in the old configuration and not in the new one."""
+    return {each.name for each in old.publishers if _may_subscribe(old, each) - _may_subscribe(new, each)}
+
+
+def _key_notes(old: Config, new: Config) -> list[str]:
+    """What changed about keys, in words."""
+    before, after = ({key.name: key for key in config.access.keys} for config in (old, new))
+    notes = [
+        f'key "{name}" {"changed" if name in before else "added"}' for name in after if after[name] != before.get(name)
+    ]
+    notes += [f'key "{name}" removed' for name in before if name not in after]
+    if old.access.server_keys != new.access.server_keys:
+        notes.append("the switch's own key changed")
+    return notes
 
 
 def _later(old: Config, new: Config) -> list[str]:

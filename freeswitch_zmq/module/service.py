@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import zmq
@@ -69,7 +69,7 @@ class Service:
                 config = read_config(running.commands)
                 forksafety.ensure(running.commands, config.settings.threaded_system_exec)
                 running.open(config)
-                self._keeper = Keeper(running, self.faults, self._shut_down)
+                self._keeper = Keeper(running, self.faults, self._shut_down, self._mend)
                 self._keeper.start()
             except BaseException:
                 running.close()
@@ -86,6 +86,7 @@ class Service:
                 for name, each in running.publications.items()
             )
         host.log("NOTICE", line)
+        self._warn_of_open_endpoints(running)
         return line
 
     def stop(self) -> str:
@@ -122,10 +123,33 @@ class Service:
             reload_xml(self._running.commands)
             config = read_config(self._running.commands)
             forksafety.ensure(self._running.commands, config.settings.threaded_system_exec)
-            notes = self._running.reload(config)
+            running = self._running
+            known = running.open_to_others()
+            notes = running.reload(config)
             line = f"reloaded: {'; '.join(notes) or 'nothing changed'}"
         host.log("NOTICE", line)
+        self._warn_of_open_endpoints(running, known)
         return line
+
+    def _warn_of_open_endpoints(self, running: Running, known: Sequence[str] = ()) -> None:
+        for warning in running.open_to_others():
+            if warning not in known:
+                host.log("WARNING", warning)
+
+    def _mend(self) -> None:
+        """In the keeper's thread: opens endpoints that ended for what their subscribers sent. Not while we are busy."""
+        try:
+            with self._alone("opening an endpoint anew"):
+                if self._running is not None:
+                    for address in self._running.reopen_tripped():
+                        host.log(
+                            "WARNING",
+                            f"the subscribers at {address} subscribed to more than an endpoint may hold; it was opened "
+                            "anew, and all of them had to come back. Find the one that sends so many subscriptions: "
+                            "`python event_zmq status` says who may come in there",
+                        )
+        except StateError:
+            pass
 
     def status(self) -> dict[str, Any]:
         """What `status json` prints."""
@@ -137,6 +161,7 @@ class Service:
         result = status.head(state, self._started, core_uuid, threaded, self.faults.count)
         if running is not None:
             result["late_answers"] = running.commands.late
+            result["keys"] = status.key_status(running.ring, running.config.access)
             result["publishers"] = {
                 name: status.publication_status(each) for name, each in list(running.publications.items())
             }

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from xml.etree import ElementTree
 
 from freeswitch_zmq.errors import CommandTimeout, ConfigError, HostError
 from freeswitch_zmq.module.commands import Commands
-from freeswitch_zmq.module.config import Config, parse_config
+from freeswitch_zmq.module.config import parse_config
+from freeswitch_zmq.module.schema import Config
+from freeswitch_zmq.wire import to_utf8
 
 __all__ = ["await_commands", "read_config", "reload_xml"]
 
 _LOCATE = "xml_locate configuration configuration name event_zmq.conf"
+_LOCATE_ACL = "xml_locate configuration configuration name acl.conf"
 _NOTHING = "can't find anything"
 _TIMEOUT = 30.0
 _LOADING_SECONDS = 30.0
@@ -53,7 +57,19 @@ def read_config(commands: Commands) -> Config:
                 'autoload_configs ("make install" does it), then give the command reloadxml'
             ]
         )
-    return parse_config(xml)
+    return parse_config(xml, lambda: _acl_lists(commands))
+
+
+def _acl_lists(commands: Commands) -> list[str]:
+    """The names of the lists in acl.conf.xml. To FreeSWITCH's `acl` one that is not there lets in nobody."""
+    xml = commands.run(_LOCATE_ACL, _TIMEOUT)
+    if xml.strip() == _NOTHING:
+        return []
+    try:
+        root = ElementTree.fromstring(to_utf8(xml))
+    except ElementTree.ParseError as error:
+        raise ConfigError([f"FreeSWITCH gave an acl.conf that is not well-formed XML: {error}"]) from error
+    return [element.get("name", "") for element in root.findall("network-lists/list")]
 
 
 def reload_xml(commands: Commands) -> None:

@@ -9,10 +9,12 @@ import ujson
 import zmq
 
 from freeswitch_zmq import __version__
+from freeswitch_zmq.module.keys import KeyRing, LetIn
 from freeswitch_zmq.module.publication import Publication
+from freeswitch_zmq.module.schema import AccessConfig
 from freeswitch_zmq.wire import PROTOCOL_VERSION
 
-__all__ = ["as_json", "as_text", "publication_status"]
+__all__ = ["as_json", "as_text", "head", "key_status", "publication_status"]
 
 
 def publication_status(each: Publication) -> dict[str, Any]:
@@ -26,10 +28,41 @@ def publication_status(each: Publication) -> dict[str, Any]:
         "skipped": publisher.skipped,
         "shed": publisher.shed,
         "queued": publisher.queued,
-        "subscriptions": len(publisher.subscriptions),
-        "refused": each.rule.refused,
+        "subscriptions": publisher.subscriptions,
+        "refused": each.refusals.count,
         "rate": round(each.rate, 1),
+        "security": each.config.security,
+        "connections": sum(endpoint.rule.connections for endpoint in each.endpoints if endpoint.rule is not None),
+        "refusals": [
+            {
+                "endpoint": endpoint,
+                "reason": reason,
+                "count": refusal.count,
+                "latest_address": refusal.address,
+                "latest_key": refusal.key,
+            }
+            for (endpoint, reason), refusal in sorted(each.refusals.by_reason.items())
+        ],
     }
+
+
+def key_status(ring: KeyRing, access: AccessConfig) -> dict[str, Any]:
+    """Who is known by a key, and when each was last let in."""
+    return {
+        key.name: {
+            "publishers": list(key.publishers),
+            "let_in": record.count,
+            "last_let_in": _when(record.at),
+            "last_address": record.address,
+        }
+        for key in access.keys
+        for record in [ring.let_in.get(key.name, LetIn())]
+    }
+
+
+def _when(seconds: float) -> str:
+    """In UTC, as ISO 8601 has it; empty when it never was."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else ""
 
 
 def head(state: str, started: float, core_uuid: str, threaded_system_exec: bool, errors: int) -> dict[str, Any]:
@@ -52,6 +85,7 @@ def head(state: str, started: float, core_uuid: str, threaded_system_exec: bool,
         "errors": errors,
         "libzmq": zmq.zmq_version(),
         "pyzmq": zmq.__version__,
+        "keys": {},
         "publishers": {},
     }
 
@@ -76,13 +110,32 @@ def as_text(status: dict[str, Any]) -> str:
             "",
             f"publisher {name}: {_count(each['subscriptions'], 'subscription')}, {each['rate']:g} events/s",
         ]
-        lines += [f"  at        {endpoint}" for endpoint in each["endpoints"]]
+        lines += [f"  at          {endpoint}" for endpoint in each["endpoints"]]
         lines += [
-            f"  {key:<9} {each[key]}" for key in ("accepted", "published", "skipped", "shed", "queued", "refused")
+            f"  {key:<11} {each[key]}"
+            for key in ("accepted", "published", "skipped", "shed", "queued", "connections", "refused")
         ]
+        lines += [f"    {_refusal(refusal)}" for refusal in each["refusals"]]
+    if status["keys"]:
+        lines += ["", "keys:"]
+        lines += [f"  {name}: {_key(key)}" for name, key in status["keys"].items()]
     if status["state"] == "stopped":
         lines.append("start it with: pyrun event_zmq")
     return "\n".join(lines)
+
+
+def _refusal(refusal: dict[str, Any]) -> str:
+    latest = f", the latest from {refusal['latest_address']}" if refusal["latest_address"] else ""
+    latest += f" with the key {refusal['latest_key']}" if refusal["latest_key"] else ""
+    return f"{refusal['count']} for {refusal['reason']} at {refusal['endpoint']}{latest}"
+
+
+def _key(key: dict[str, Any]) -> str:
+    publishers = ", ".join(key["publishers"]) or "no publisher"
+    if not key["let_in"]:
+        return f"{publishers}; never let in"
+    times = _count(key["let_in"], "time")
+    return f"{publishers}; let in {times}, last at {key['last_let_in']} from {key['last_address'] or 'this machine'}"
 
 
 def _count(number: int, what: str) -> str:

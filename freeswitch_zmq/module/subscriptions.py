@@ -1,8 +1,10 @@
-"""What the subscribers of a publisher want, as an XPUB socket tells it. No I/O."""
+"""What the subscribers of an endpoint want, as its XPUB socket tells it. No I/O."""
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
+from collections.abc import Sequence
 from typing import TypeVar
 
 from freeswitch_zmq.wire import known_prefix
@@ -13,33 +15,80 @@ _Key = TypeVar("_Key")
 
 _NAME_STARTS = len(known_prefix("")) - 1
 
+CHECKED_LENGTH = 1000
+"""Longer prefixes are not checked: libzmq's XSUB, which asks, forgets them in a recursion as deep as they are long."""
+
+CHECKED_AT_ONCE = 1000
+
+OVERHEAD = 16
+"""What a subscription counts beside its prefix."""
+
 
 class Subscriptions:
     """The set of prefixes. Asking costs the same for one subscription as for a hundred thousand.
 
-    XPUB reports each prefix once, when the first subscriber comes and when the last one goes, so a set is enough.
+    XPUB reports a prefix when the first subscriber comes and when the last one goes. But it also reports, in the same
+    words, that a peer takes back what it never had, so any subscriber could cut off all others. Therefore nothing is
+    believed gone before it was checked: `update` gives a message that subscribes to a prefix and unsubscribes again,
+    between two secrets. XPUB takes it in one go, and only if nobody else has the prefix it reports that it came and
+    went. Until then the prefix counts as wanted.
+
+    Attributes:
+        size: bytes of all prefixes, and OVERHEAD for each.
     """
 
     def __init__(self) -> None:
+        self.size = 0
         self._prefixes: set[bytes] = set()
         self._lengths = Counter[int]()
         # Prefixes that reach beyond the event's name, counted by `{"Event-Name":"NAME"`.
         self._beyond_name = Counter[bytes]()
+        self._doubted: set[bytes] = set()
+        self._checking = False
+        self._begin = self._end = b""
+        self._inside = False
 
     def __len__(self) -> int:
         return len(self._prefixes)
 
-    def update(self, message: bytes) -> None:
-        r"""Takes a message from an XPUB socket: b"\\x01" + prefix, b"\\x00" + prefix; anything else is ignored."""
-        prefix = message[1:]
-        if message[:1] == b"\x01" and prefix not in self._prefixes:
+    def update(self, report: bytes) -> Sequence[bytes]:
+        r"""Takes a frame from an XPUB socket: b"\x01" + prefix, b"\x00" + prefix; anything else is ignored.
+
+        Returns:
+            The frames of a message to send to the XPUB socket, all at once; empty when there is nothing to check.
+        """
+        kind, prefix = report[:1], report[1:]
+        if self._checking and kind == b"\x01" and prefix in (self._begin, self._end):
+            self._inside = prefix == self._begin
+            self._checking = self._inside
+        elif self._inside:
+            if kind == b"\x00" and prefix in self._prefixes:
+                self._remove(prefix)
+        elif kind == b"\x01" and prefix not in self._prefixes:
             self._prefixes.add(prefix)
             self._count(prefix, 1)
-        elif message[:1] == b"\x00" and prefix in self._prefixes:
-            self._prefixes.discard(prefix)
-            self._count(prefix, -1)
+        elif kind == b"\x00" and prefix in self._prefixes:
+            if len(prefix) > CHECKED_LENGTH:
+                self._remove(prefix)
+            else:
+                self._doubted.add(prefix)
+        return () if self._checking or not self._doubted else self._check()
+
+    def _check(self) -> list[bytes]:
+        self._checking = True
+        self._begin, self._end = secrets.token_bytes(16), secrets.token_bytes(16)
+        frames = [b"\x01" + self._begin]
+        for _ in range(min(len(self._doubted), CHECKED_AT_ONCE)):
+            prefix = self._doubted.pop()
+            frames += (b"\x01" + prefix, b"\x00" + prefix)
+        return [*frames, b"\x01" + self._end, b"\x00" + self._begin, b"\x00" + self._end]
+
+    def _remove(self, prefix: bytes) -> None:
+        self._prefixes.discard(prefix)
+        self._count(prefix, -1)
 
     def _count(self, prefix: bytes, by: int) -> None:
+        self.size += by * (len(prefix) + OVERHEAD)
         _add(self._lengths, len(prefix), by)
         _add(self._beyond_name, _name_part(prefix), by)
 

@@ -12,6 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 import zmq
 
+from .keys import Identity
 from .switch import Switch
 
 LOOPBACK = "tcp://127.0.0.1:*"
@@ -20,12 +21,12 @@ Event = dict[str, Any]
 Param = tuple[str, str]
 
 
-def configuration(*publishers: str, settings: Sequence[Param] = ()) -> str:
+def configuration(*publishers: str, settings: Sequence[Param] = (), access: str = "") -> str:
     """An event_zmq.conf.xml of these `<publisher>` elements; by default one on a free port of 127.0.0.1."""
     return (
         '<configuration name="event_zmq.conf" description="test">'
         f"<settings>{params(settings)}</settings>"
-        f"<publishers>{''.join(publishers or (publisher(),))}</publishers></configuration>"
+        f"<publishers>{''.join(publishers or (publisher(),))}</publishers>{access}</configuration>"
     )
 
 
@@ -75,6 +76,19 @@ class Module:
         endpoint: str = self.publisher(name)["endpoints"][number]
         return endpoint
 
+    def refusals(self, reason: str, name: str = "default") -> dict[str, Any]:
+        """What a publisher's status says of those that were refused for that reason; it has one endpoint."""
+        found = [each for each in self.publisher(name)["refusals"] if each["reason"] == reason]
+        assert len(found) <= 1, found
+        nobody = {"reason": reason, "count": 0, "latest_address": "", "latest_key": ""}
+        return found[0] if found else nobody
+
+    def wait_refused(self, reason: str, name: str = "default", count: int = 0) -> dict[str, Any]:
+        """Waits until so many were refused for that reason, by default one more than now."""
+        wanted = count or self.refusals(reason, name)["count"] + 1
+        refusal: dict[str, Any] = self.wait(lambda: self.refusals(reason, name), lambda now: now["count"] >= wanted)
+        return refusal
+
     def at_rest(self, name: str = "default", timeout: float = 30.0) -> dict[str, Any]:
         """The status of a publisher that has nothing queued; it must add up."""
         part: dict[str, Any] = self.wait(lambda: self.publisher(name), lambda now: now["queued"] == 0, timeout)
@@ -101,12 +115,24 @@ class Module:
 class Subscriber:
     """A SUB socket with its own context, and without a high-water mark: what is lost is lost by the switch."""
 
-    def __init__(self, *endpoints: str, prefixes: Sequence[bytes] = (b"",), hwm: int = 0) -> None:
+    def __init__(
+        self,
+        *endpoints: str,
+        prefixes: Sequence[bytes] = (b"",),
+        hwm: int = 0,
+        identity: Identity | None = None,
+        ipv6: bool = False,
+    ) -> None:
         self._context = zmq.Context()
         self.socket = self._context.socket(zmq.SUB)
         self.socket.set(zmq.LINGER, 0)
         self.socket.set(zmq.RCVHWM, hwm)
         self.socket.set(zmq.RECONNECT_IVL, 50)
+        self.socket.set(zmq.IPV6, int(ipv6))
+        if identity is not None:
+            self.socket.set(zmq.CURVE_PUBLICKEY, identity.pair.public)
+            self.socket.set(zmq.CURVE_SECRETKEY, identity.pair.secret)
+            self.socket.set(zmq.CURVE_SERVERKEY, identity.server)
         for prefix in prefixes:
             self.socket.subscribe(prefix)
         for endpoint in endpoints:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from freeswitch_zmq.module.config import Config, PublisherConfig, parse_config
+from freeswitch_zmq.module.config import parse_config
+from freeswitch_zmq.module.schema import Config, PublisherConfig
 
 
 def param(name: str, value: str) -> str:
@@ -16,10 +18,11 @@ def publisher(*params: str, name: str = "default") -> str:
     return f'<publisher name="{name}">{"".join(params)}</publisher>'
 
 
-def configuration(*publishers: str, settings: str = "") -> str:
+def configuration(*publishers: str, settings: str = "", access: str = "") -> str:
+    """A whole one; `access` is an `<access>` element, if it has one."""
     return (
         '<configuration name="event_zmq.conf" description="Events over ZeroMQ">'
-        f"<settings>{settings}</settings><publishers>{''.join(publishers)}</publishers></configuration>"
+        f"<settings>{settings}</settings><publishers>{''.join(publishers)}</publishers>{access}</configuration>"
     )
 
 
@@ -33,8 +36,9 @@ def local(**params: Any) -> tuple[str, ...]:
     )
 
 
-def config(*publishers: str) -> Config:
-    return parse_config(configuration(*publishers))
+def config(*publishers: str, access: str = "", acl_lists: Sequence[str] = ()) -> Config:
+    """What they mean to a switch whose acl.conf.xml has those lists."""
+    return parse_config(configuration(*publishers, access=access), lambda: acl_lists)
 
 
 def publisher_config(**params: Any) -> PublisherConfig:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import itertools
 import socket
+from collections.abc import Sequence
+from types import TracebackType
 
 import zmq
 
-from freeswitch_zmq.module.config import Config
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.publisher import Publisher
 from freeswitch_zmq.module.running import Running
+from freeswitch_zmq.module.schema import Config
 from tests.support.module import Subscriber
 from tests.unit.configurations import config
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
@@ -24,20 +26,27 @@ _marks = itertools.count(1)
 class Station:
     """`running.Running` with a configuration.
 
+    Args:
+        switch: where.
+        publishers: `<publisher>` elements.
+        access: an `<access>` element.
+        acl_lists: names of lists of acl.conf.xml.
+
     Attributes:
         running: the real thing.
         faults: what it met unexpectedly; there must be none when it is closed.
         shutdowns: how many times the switch's shutdown was seen.
     """
 
-    def __init__(self, switch: FakeSwitch, *publishers: str) -> None:
+    def __init__(self, switch: FakeSwitch, *publishers: str, access: str = "", acl_lists: Sequence[str] = ()) -> None:
         self.switch = switch
+        self.acl_lists = acl_lists
         self.faults = Faults()
         self.shutdowns = 0
         self.running = Running(self.faults, self._shutdown)
         self.running.start_pump()
         try:
-            self.running.open(config(*publishers))
+            self.running.open(config(*publishers, access=access, acl_lists=acl_lists))
         except BaseException:
             self.running.close()
             raise
@@ -49,14 +58,25 @@ class Station:
     def config(self) -> Config:
         return self.running.config
 
-    def reload(self, *publishers: str) -> list[str]:
-        return self.running.reload(config(*publishers))
+    def reload(self, *publishers: str, access: str = "") -> list[str]:
+        return self.running.reload(config(*publishers, access=access, acl_lists=self.acl_lists))
 
     def publication(self, name: str = "default") -> Publication:
         return self.running.publications[name]
 
     def addresses(self, name: str = "default") -> list[str]:
         return [endpoint.address for endpoint in self.publication(name).endpoints]
+
+    def refused(self, reason: str, name: str = "default") -> int:
+        """How many connections a publisher refused for that reason."""
+        by_reason = self.publication(name).refusals.by_reason
+        return sum(refusal.count for (_, why), refusal in list(by_reason.items()) if why == reason)
+
+    def latest(self, reason: str, name: str = "default") -> tuple[str, str]:
+        """Address and key of the latest of them, at the publisher's only endpoint that refused any."""
+        by_reason = self.publication(name).refusals.by_reason
+        [refusal] = [refusal for (_, why), refusal in list(by_reason.items()) if why == reason]
+        return refusal.address, refusal.key
 
     def subscribed(self, *subscribers: Subscriber, timeout: float = 5.0) -> None:
         """Returns when events reach all of them, and leaves nothing unread of what came until then."""
@@ -87,6 +107,17 @@ class Station:
         self.running.pump.call(lambda: None)
         assert publisher.accepted == publisher.published + publisher.skipped + publisher.shed
         return publisher
+
+    def __enter__(self) -> Station:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.running.close()
 
     def close(self, faults: int = 0) -> None:
         """Takes everything down; so many unexpected exceptions are expected."""

@@ -1,13 +1,34 @@
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
+import pytest
+import zmq
+
+from freeswitch_zmq.certificate import parse_public_key, read_secret_certificate
 from freeswitch_zmq.errors import ConfigError
 from freeswitch_zmq.module.config import parse_config
+from freeswitch_zmq.permissions import parse_permissions
+from tests.support.keys import SecretFile, access, new_secret_file
 from tests.unit.configurations import configuration, param, publisher
 
 P = '<publisher name="default">'
 EVENTS = "threaded-system-exec, io-threads, ipv6"
+HEX = "0a1b" * 16
+OWN_KEY = (
+    "needs the switch's own key: make one with `fszmq keygen --server` and name its file in <access> as "
+    "server-secret-key-file"
+)
+
+
+def said(read: Callable[[str], object], text: str) -> str:
+    """What is wrong about it in the words of who reads it; of them only the place is ours."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # whatever it says
+        read(text)
+    assert len(str(caught.value)) > 20
+    return str(caught.value)
 
 
 def problems(xml: str) -> list[str]:
@@ -27,7 +48,7 @@ IN_A_PUBLISHER = {
         param("io-threads", "2"),
         'there is no parameter "io-threads"; known are: bind, connect, framing, format-fields, event-filter, '
         "event-exclude, header-filter, fields, queue-size, send-hwm, replay-mb, replay-events, apply-inbound-acl, "
-        "security, handshake-ms, max-message-bytes",
+        "security, server-public-key, handshake-ms, max-message-bytes",
     ),
     "a parameter in other case": (
         param("Framing", "topic"),
@@ -112,17 +133,37 @@ IN_A_PUBLISHER = {
     ),
     "no network": (
         param("apply-inbound-acl", "192.0.2.7/24"),
-        'apply-inbound-acl: "192.0.2.7/24" is neither loopback.auto nor a network such as 192.0.2.0/24: 192.0.2.7/24 '
-        "has host bits set (lists of acl.conf.xml are not part of this version)",
+        'apply-inbound-acl: "192.0.2.7/24" is neither a list of acl.conf.xml nor a network such as 192.0.2.0/24: '
+        "192.0.2.7/24 has host bits set",
     ),
-    "a list of FreeSWITCH's": (
+    "several networks in one": (
+        param("apply-inbound-acl", "192.0.2.0/24,198.51.100.0/24"),
+        'apply-inbound-acl: "192.0.2.0/24,198.51.100.0/24" is neither a list of acl.conf.xml nor a network such as '
+        "192.0.2.0/24; repeat the parameter for several",
+    ),
+    "a list that is not there": (
         param("apply-inbound-acl", "lan"),
-        'apply-inbound-acl: "lan" is neither loopback.auto nor a network such as 192.0.2.0/24 (lists of acl.conf.xml '
-        "are not part of this version)",
+        'apply-inbound-acl: acl.conf.xml has no list "lan"; add it there, or name a network such as 192.0.2.0/24',
     ),
-    "encryption": (
+    "a list of FreeSWITCH's own misspelt": (
+        param("apply-inbound-acl", "rfc1918"),
+        'apply-inbound-acl: acl.conf.xml has no list "rfc1918" (did you mean "rfc1918.auto"?)',
+    ),
+    "another security": (
+        param("security", "plain"),
+        'security: "plain" is not one of: null, curve',
+    ),
+    "encryption without a key of one's own": (
         param("security", "curve"),
-        'security: "curve" can\'t be had: encryption is not part of this version; leave it at "null"',
+        f"security: curve {OWN_KEY}",
+    ),
+    "a collector's key without one of one's own": (
+        param("connect", "tcp://192.0.2.1:5560") + param("server-public-key", HEX),
+        f"server-public-key: {OWN_KEY}",
+    ),
+    "no key of a collector": (
+        param("connect", "tcp://192.0.2.1:5560") + param("server-public-key", "collector"),
+        f"server-public-key: {said(parse_public_key, 'collector')}",
     ),
     "replay": (
         param("replay-mb", "64"),
@@ -214,7 +255,7 @@ OF_THE_WHOLE = {
     ),
     "a section of a later version": (
         whole(ONE + "<callouts/>"),
-        "<configuration>: there is no element <callouts>; known are: settings, publishers",
+        "<configuration>: there is no element <callouts>; known are: settings, publishers, access",
     ),
     "an attribute of the whole": (
         whole(ONE, 'nane="event_zmq.conf"'),
@@ -287,6 +328,212 @@ OF_THE_WHOLE = {
 @pytest.mark.parametrize(("xml", "problem"), OF_THE_WHOLE.values(), ids=OF_THE_WHOLE.keys())
 def test_a_mistake_in_the_whole(xml: str, problem: str) -> None:
     assert problems(xml) == [problem]
+
+
+# In <access>, where a publisher "default" is there, and the key file that belongs to it.
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> SecretFile:
+    return new_secret_file(tmp_path_factory.mktemp("keys"))
+
+
+def a_key(**attributes: str) -> str:
+    """A `<key>` without a mistake, but for these attributes; an empty one is left out."""
+    given = {"name": "crm", "public_key": HEX, "publishers": "default", **attributes}
+    words = [f"{name.replace('_', '-')}={quoteattr(value)}" for name, value in given.items() if value]
+    return f"<key {' '.join(words)}/>"
+
+
+K = '<key name="crm">'
+
+IN_ACCESS = {
+    "a parameter misspelt": (
+        param("server-secret-key", "/x"),
+        '<access>: there is no parameter "server-secret-key" (did you mean "server-secret-key-file"?)',
+    ),
+    "a parameter of another place": (
+        param("security", "curve"),
+        '<access>: there is no parameter "security"; known are: server-secret-key-file',
+    ),
+    "a key file that is not there": (
+        param("server-secret-key-file", "/nonexistent/x.key_secret"),
+        f"<access>: server-secret-key-file: {said(read_secret_certificate, '/nonexistent/x.key_secret')}",
+    ),
+    "an element misspelt": (
+        "<keys/>",
+        '<access>: there is no element <keys> (did you mean "key"?)',
+    ),
+    "an element of another kind": (
+        "<publisher/>",
+        "<access>: there is no element <publisher>; known are: param, key",
+    ),
+    "text": (
+        a_key() + "crm",
+        '<access>: the text "crm" means nothing here; take it out',
+    ),
+    "a key without a name": (
+        a_key(name=""),
+        '<key name="">: needs a name="…" of letters, digits, dots, hyphens and underscores',
+    ),
+    "a key with a strange name": (
+        a_key(name="my crm"),
+        '<key name="my crm">: needs a name="…" of letters, digits, dots, hyphens and underscores',
+    ),
+    "two of a name": (
+        a_key() + a_key(public_key="ab" * 32),
+        f"{K}: stands there twice; give each key a name of its own",
+    ),
+    "two of a key": (
+        a_key() + a_key(name="other", public_key=HEX.upper()),
+        '<key name="other">: has the same public-key as "crm"; leave one, or make another pair',
+    ),
+    "no key": (
+        a_key(public_key=""),
+        f'{K}: needs a public-key="…"; the peer makes one with: fszmq keygen',
+    ),
+    "an empty key": (
+        a_key(public_key=" "),
+        f"{K}: public-key: {said(parse_public_key, '')}",
+    ),
+    "a key with a digit too few": (
+        a_key(public_key=HEX[:-1]),
+        f"{K}: public-key: {said(parse_public_key, HEX[:-1])}",
+    ),
+    "the name of a file": (
+        a_key(public_key="/etc/freeswitch/tls/crm.key"),
+        f"{K}: public-key: {said(parse_public_key, '/etc/freeswitch/tls/crm.key')}",
+    ),
+    "a publisher that is not there": (
+        a_key(publishers="default,defualt"),
+        f'{K}: publishers: there is no publisher "defualt" (did you mean "default"?)',
+    ),
+    "a publisher of quite another name": (
+        a_key(publishers="*"),
+        f'{K}: publishers: there is no publisher "*"; known are: default',
+    ),
+    "an attribute misspelt": (
+        a_key(publisher="default"),
+        f'{K}: there is no attribute "publisher" (did you mean "publishers"?)',
+    ),
+    "an attribute of another kind": (
+        a_key(secret_key="x"),
+        f'{K}: there is no attribute "secret-key"; known are: name, public-key, publishers, allow',
+    ),
+    "an unknown permission": (
+        a_key(allow="ping,reboot:now"),
+        f"{K}: allow: {said(parse_permissions, 'ping,reboot:now')}",
+    ),
+    "a hole in the permissions": (
+        a_key(allow="ping,,status"),
+        f"{K}: allow: {said(parse_permissions, 'ping,,status')}",
+    ),
+    "something in a key": (
+        a_key().replace("/>", "><param/></key>"),
+        f"{K}: there is no element <param>; none is known here",
+    ),
+    "text in a key": (
+        a_key().replace("/>", f">{HEX}</key>"),
+        f'{K}: the text "{HEX[:40]}" means nothing here; take it out',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("inside", "problem"), IN_ACCESS.values(), ids=IN_ACCESS.keys())
+def test_a_mistake_in_access(inside: str, problem: str) -> None:
+    assert problems(configuration(publisher(), access=f"<access>{inside}</access>")) == [problem]
+
+
+def test_an_attribute_of_access() -> None:
+    assert problems(configuration(publisher(), access='<access mode="strict"/>')) == [
+        '<access>: there is no attribute "mode"; none is known here'
+    ]
+
+
+def test_a_key_file_is_named_once(server: SecretFile) -> None:
+    one = param("server-secret-key-file", str(server.path))
+    for section in (f"<access>{one}{one}</access>", f"<access>{one}</access>" * 2):
+        assert problems(configuration(publisher(), access=section)) == [
+            '<access>: "server-secret-key-file" stands there twice; leave one'
+        ]
+
+
+def test_a_key_file_that_others_can_read(tmp_path: Path) -> None:
+    secret_file = new_secret_file(tmp_path)
+    secret_file.path.chmod(0o640)
+    [problem] = problems(configuration(publisher(), access=access(secret_file.path)))
+    assert problem == f"<access>: server-secret-key-file: {said(read_secret_certificate, str(secret_file.path))}"
+
+
+def test_a_secret_key_in_the_place_of_a_public_one_is_not_told_on(server: SecretFile) -> None:
+    # Who mixes the two up reads a line about it on the console, and so does everybody in the log.
+    secret = server.pair.secret.decode()
+    for text in (secret + "x", f"{secret} ", f"secret-key={secret}", secret[:-1]):
+        xml = configuration(
+            publisher(param("server-public-key", text)), access=f"<access>{a_key(public_key=text)}</access>"
+        )
+        with pytest.raises(ConfigError) as caught:
+            parse_config(xml)
+        assert secret[:30] not in str(caught.value)
+
+
+WITH_KEYS = {
+    "a collector's key without connect": (
+        param("server-public-key", HEX),
+        "server-public-key: goes with connect; who subscribes here is told by <access>",
+    ),
+    "connect without the collector's key": (
+        param("connect", "tcp://192.0.2.1:5560") + param("security", "curve"),
+        "security: curve needs the collector's server-public-key for connect",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("params", "problem"), WITH_KEYS.values(), ids=WITH_KEYS.keys())
+def test_what_does_not_fit_together_though_the_switch_has_its_key(
+    server: SecretFile, params: str, problem: str
+) -> None:
+    assert problems(configuration(publisher(params), access=access(server.path))) == [f"{P}: {problem}"]
+
+
+@pytest.mark.skipif(not zmq.has("pgm"), reason="this libzmq was built without pgm")
+def test_multicast_can_not_be_encrypted(server: SecretFile) -> None:
+    group = "epgm://127.0.0.1;239.192.1.1:5555"
+    for params in (param("server-public-key", HEX), param("server-public-key", HEX) + param("security", "curve")):
+        assert problems(configuration(publisher(param("connect", group), params), access=access(server.path))) == [
+            f'{P}: connect: "{group}" can\'t be encrypted; give multicast a publisher of its own'
+        ]
+
+
+def test_a_list_is_looked_for_among_those_of_freeswitch_and_the_nearest_is_named() -> None:
+    lists = ["lan", "dmz", "domains"]
+    xml = configuration(
+        publisher(param("apply-inbound-acl", "lan"), param("apply-inbound-acl", "domain"), name="a"),
+        publisher(
+            param("bind", "ipc:///b"), param("apply-inbound-acl", "LAN"), param("apply-inbound-acl", "dmz"), name="b"
+        ),
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse_config(xml, lambda: lists)
+    assert caught.value.problems == (
+        '<publisher name="a">: apply-inbound-acl: acl.conf.xml has no list "domain" (did you mean "domains"?)',
+        '<publisher name="b">: apply-inbound-acl: acl.conf.xml has no list "LAN"; add it there, or name a network '
+        "such as 192.0.2.0/24",
+    )
+
+
+# One mistake is one line: what only follows from another is not told.
+
+
+def test_a_mistake_in_a_publisher_is_none_in_a_key_that_names_it() -> None:
+    xml = configuration(publisher(param("framing", "multi")), access=f"<access>{a_key()}</access>")
+    assert problems(xml) == [f'{P}: framing: "multi" is not one of: single, topic']
+
+
+def test_a_key_file_with_a_mistake_is_not_told_as_a_missing_one() -> None:
+    section = f"<access>{param('server-secret-key-file', '/nonexistent/x')}</access>"
+    told = problems(configuration(publisher(param("security", "curve")), access=section))
+    assert [problem.split(": ")[0] for problem in told] == ["<access>"]
 
 
 def test_all_mistakes_are_told_at_once_with_their_places() -> None:

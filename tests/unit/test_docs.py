@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from freeswitch_zmq.module.config import DEFAULT_BIND, PUBLISHER, SETTINGS
 from freeswitch_zmq.module.entry import HELP
+from freeswitch_zmq.module.refusals import REASONS
+from freeswitch_zmq.module.schema import ACCESS, DEFAULT_BIND, PUBLISHER, SETTINGS, KeyConfig
 from freeswitch_zmq.wire import PROTOCOL_VERSION
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,14 +32,27 @@ def test_the_version_of_the_protocol() -> None:
 def test_every_parameter_is_documented_with_its_default() -> None:
     documented: dict[str, str] = {}
     for row in rows(text_of("configuration.md")):
-        names, defaults = re.findall(r"`([a-z0-9-]+)`", row[0]), re.findall(r"`([^`]+)`", row[1])
-        documented.update(zip(names, defaults or [""] * len(names)))
-    expected = {parameter.name: parameter.default or "" for parameter in (*SETTINGS, *PUBLISHER)}
+        if len(row) == 3:  # name, default, meaning
+            names, defaults = re.findall(r"`([a-z0-9-]+)`", row[0]), re.findall(r"`([^`]+)`", row[1])
+            documented.update(zip(names, defaults or [""] * len(names)))
+    expected = {parameter.name: parameter.default or "" for parameter in (*SETTINGS, *PUBLISHER, *ACCESS)}
     expected["bind"] = DEFAULT_BIND
     assert documented == expected
 
 
-@pytest.mark.parametrize("name", ["accepted", "published", "skipped", "shed", "queued", "subscriptions", "refused"])
+def test_every_attribute_of_a_key_is_documented() -> None:
+    found = [row[0].strip("`") for row in rows(text_of("configuration.md")) if len(row) == 2 and "`" in row[0]]
+    assert found == [field.name.replace("_", "-") for field in fields(KeyConfig)]
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_is_documented(reason: str) -> None:
+    assert f"| `{reason}` |" in text_of("security.md")
+
+
+@pytest.mark.parametrize(
+    "name", ["accepted", "published", "skipped", "shed", "queued", "subscriptions", "connections", "refused"]
+)
 def test_every_counter_is_documented(name: str) -> None:
     assert f"| `{name}` |" in text_of("operations.md")
 

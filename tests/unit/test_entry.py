@@ -63,7 +63,7 @@ def test_the_commands(console: Whole) -> None:
     assert json.loads(say("status json"))["publishers"]["default"]["accepted"] >= 0
     assert say("  status   json ").startswith("{")
     assert say("reload") == "+OK reloaded: nothing changed"
-    assert f"  at        {console.endpoint()}" in say("status").split("\n")
+    assert f"  at          {console.endpoint()}" in say("status").split("\n")
     assert say("stop") == "+OK stopped"
     assert "start it with: pyrun event_zmq" in say("status")
 

@@ -73,6 +73,10 @@ class PastTheWrapper:
     def cleanup(self, consumer: int) -> None:
         self.calls.append(("cleanup", consumer))
 
+    def in_list(self, address: bytes, name: bytes, token: None) -> int:
+        self.calls.append(("in_list", address, name, token))
+        return int(name == b"lan")
+
 
 @pytest.mark.parametrize(
     ("output", "text"), [(b"+OK\n", "+OK\n"), (b"\xff\xc3\xbc", "\udcff\u00fc"), (b"", ""), (None, "")]
@@ -97,6 +101,23 @@ def test_past_the_wrapper_a_consumer_is_bound_and_unbound(switch: FakeSwitch, mo
     host.Consumer(5).close()
     assert past.calls == [("bind", FAKE_THIS, b"all", b""), ("cleanup", FAKE_THIS)]
     assert switch.consumers == []
+
+
+def test_past_the_wrapper_an_access_list_is_asked(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    past = PastTheWrapper(None)
+    monkeypatch.setattr(host, "_without_gil", past)
+    assert host.in_list("192.0.2.1", "lan") is True
+    assert host.in_list("2001:db8::1", "b\u00fcro") is False
+    assert past.calls == [
+        ("in_list", b"192.0.2.1", b"lan", None),
+        ("in_list", b"2001:db8::1", "b\u00fcro".encode(), None),
+    ]
+    assert switch.commands == []
+
+
+def test_where_there_is_no_way_past_the_wrapper_a_list_can_not_be_asked_directly(switch: FakeSwitch) -> None:
+    assert host.in_list("192.0.2.1", "lan") is None
+    assert switch.commands == []
 
 
 def test_outside_a_switch_there_is_nothing_past_the_wrapper() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from typing import Callable
 
 import pytest
 
 from freeswitch_zmq.module import keeper as keeper_module
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.keeper import Keeper
+from freeswitch_zmq.module.refusals import REASONS
 from tests.support.module import Subscriber
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
@@ -24,7 +27,20 @@ def station(switch: FakeSwitch) -> Iterator[Station]:
 @pytest.fixture
 def keeper(station: Station) -> Keeper:
     """Not started: told the time by the test."""
-    return Keeper(station.running, station.faults, lambda: None)
+    return a_keeper(station)
+
+
+def nothing() -> None:
+    """What need not be done."""
+
+
+def a_keeper(
+    station: Station,
+    faults: Faults | None = None,
+    on_shutdown: Callable[[], None] = nothing,
+    mend: Callable[[], None] = nothing,
+) -> Keeper:
+    return Keeper(station.running, faults or station.faults, on_shutdown, mend)
 
 
 def shed_text(count: int) -> str:
@@ -34,11 +50,8 @@ def shed_text(count: int) -> str:
     )
 
 
-def refused_text(count: int, latest: str) -> str:
-    return (
-        f'publisher "default" did not let in {count} connections, the latest from {latest}; whoever is to get events '
-        "needs a line in apply-inbound-acl in event_zmq.conf.xml"
-    )
+def refused_text(endpoint: str, reason: str, count: int, latest: str = "") -> str:
+    return f'publisher "default" at {endpoint} refused {count} connections{latest}: {REASONS[reason]}'
 
 
 def test_at_most_one_warning_in_ten_seconds_with_the_count_since_the_last(station: Station, keeper: Keeper) -> None:
@@ -61,14 +74,38 @@ def test_at_most_one_warning_in_ten_seconds_with_the_count_since_the_last(statio
 
 
 def test_each_kind_has_its_own_ten_seconds(station: Station, keeper: Keeper) -> None:
-    publication = station.publication()
+    publication, here = station.publication(), "tcp://here"
     publication.publisher.shed = 1
     keeper.warn(1000.0, [publication])
-    publication.rule.lets_in("192.0.2.1")
-    publication.rule.lets_in("192.0.2.2")
+    for address in ("192.0.2.1", "192.0.2.2"):
+        publication.refusals.add(here, "address", address)
     keeper.warn(1001.0, [publication])
-    assert station.switch.texts("WARNING") == [shed_text(1), refused_text(2, "192.0.2.2")]
+    publication.refusals.add(here, "key", "192.0.2.3", "0a1b")
+    publication.refusals.add(here, "handshake", "")
+    publication.refusals.add(here, "address", "192.0.2.4")
+    publication.refusals.add("ipc:///there", "address", "")
+    keeper.warn(1002.0, [publication])
+    expected = [
+        shed_text(1),
+        refused_text(here, "address", 2, ", the latest from 192.0.2.2"),
+        refused_text(here, "key", 1, ", the latest from 192.0.2.3 with the key 0a1b"),
+        refused_text(here, "handshake", 1),
+        refused_text("ipc:///there", "address", 1),
+    ]
+    assert station.switch.texts("WARNING") == expected
+    keeper.warn(1011.0, [publication])
+    expected.append(refused_text(here, "address", 1, ", the latest from 192.0.2.4"))
+    assert station.switch.texts("WARNING") == expected
+    keeper.warn(1100.0, [publication])
+    assert station.switch.texts("WARNING") == expected
     publication.publisher.shed = 0
+
+
+def test_braces_in_what_a_peer_is_called_are_no_fields(station: Station, keeper: Keeper) -> None:
+    publication = station.publication()
+    publication.refusals.add("ipc:///run/{count}/{0}", "key", "", "0a1b")
+    keeper.warn(1000.0, [publication])
+    assert station.switch.texts("WARNING") == [refused_text("ipc:///run/{count}/{0}", "key", 1, " with the key 0a1b")]
 
 
 def test_a_publisher_that_was_removed_and_came_back_counts_from_its_own_zero(station: Station, keeper: Keeper) -> None:
@@ -98,11 +135,12 @@ def test_it_ticks_by_itself(station: Station, monkeypatch: pytest.MonkeyPatch) -
     switch, publication = station.switch, station.publication()
     state = ["+OK threaded_system_exec is true\n"]
     switch.answers["fsctl"] = lambda command: state[0]
-    keeper = Keeper(station.running, station.faults, lambda: None)
+    keeper = a_keeper(station)
     keeper.start()
     try:
-        publication.rule.lets_in("192.0.2.1")
-        wait_for(lambda: switch.texts("WARNING") == [refused_text(1, "192.0.2.1")], "the warning")
+        publication.refusals.add("tcp://here", "busy", "192.0.2.1")
+        refused = refused_text("tcp://here", "busy", 1, ", the latest from 192.0.2.1")
+        wait_for(lambda: switch.texts("WARNING") == [refused], "the warning")
 
         def flows() -> bool:
             switch.fire(FakeEvent("HEARTBEAT"))
@@ -133,7 +171,7 @@ def test_what_it_did_not_expect_is_reported_and_it_goes_on(station: Station, mon
     monkeypatch.setattr(keeper_module, "FORK_CHECK_SECONDS", 0.01)
     faults = Faults()
     station.switch.answers["fsctl"] = "nonsense"
-    keeper = Keeper(station.running, faults, lambda: None)
+    keeper = a_keeper(station, faults)
     keeper.start()
     wait_for(lambda: faults.count >= 3, "three of them")
     assert keeper.alive
@@ -147,7 +185,7 @@ def test_a_thread_that_has_ended_is_told_of_once(switch: FakeSwitch, monkeypatch
     monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
     switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
     station = Station(switch, publisher(*local()))
-    keeper = Keeper(station.running, station.faults, lambda: None)
+    keeper = a_keeper(station)
     keeper.start()
     [endpoint] = station.publication().endpoints
     endpoint.failure = RuntimeError("on purpose")
@@ -164,9 +202,35 @@ def test_a_thread_that_has_ended_is_told_of_once(switch: FakeSwitch, monkeypatch
     station.close()
 
 
+def test_what_its_subscribers_ended_is_mended_and_is_no_dead_thread(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    station.switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
+    mended: list[str] = []
+    keeper = a_keeper(station, mend=lambda: mended.append(threading.current_thread().name))
+    keeper.start()
+    try:
+        ticks = len(station.switch.commands)
+        [endpoint] = station.publication().endpoints
+        assert not mended
+        endpoint.trip()
+        # It is asked for until it is done.
+        wait_for(lambda: len(mended) >= 3, "it to be mended")
+        assert set(mended) == {"event_zmq keeper"}
+        station.running.reopen_tripped()
+        count = len(mended) + 1  # one may have been under way
+        monkeypatch.setattr(keeper_module, "FORK_CHECK_SECONDS", 0.0)
+        wait_for(lambda: len(station.switch.commands) > ticks + 3, "more ticks")
+        assert len(mended) <= count
+    finally:
+        assert keeper.stop()
+    assert station.switch.texts("ERR") == []
+
+
 def test_it_hears_of_the_shutdown_at_once_and_only_once(station: Station) -> None:
     told: list[str] = []
-    keeper = Keeper(station.running, station.faults, lambda: told.append("down"))
+    keeper = a_keeper(station, on_shutdown=lambda: told.append("down"))
     keeper.start()
     keeper.shutdown()
     keeper.shutdown()
@@ -181,7 +245,7 @@ def test_a_switch_whose_shutdown_event_does_not_come_is_left_too(
     monkeypatch.setattr(keeper_module, "ORPHANED_SECONDS", 0.05)
     station.switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
     told: list[str] = []
-    keeper = Keeper(station.running, station.faults, lambda: told.append("down"))
+    keeper = a_keeper(station, on_shutdown=lambda: told.append("down"))
     keeper.start()
     assert keeper.alive
     station.switch.is_running = False

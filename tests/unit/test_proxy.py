@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,19 @@ import pytest
 import zmq
 
 from freeswitch_zmq.errors import StartError
+from freeswitch_zmq.module import link as link_module
+from freeswitch_zmq.module.access import Access
+from freeswitch_zmq.module.commands import Commands
+from freeswitch_zmq.module.keys import KeyRing
+from freeswitch_zmq.module.link import Link
 from freeswitch_zmq.module.proxy import LINGER_MS, Endpoint, EndpointOptions
 from freeswitch_zmq.module.publisher import Publisher
+from freeswitch_zmq.module.refusals import Refusals
+from freeswitch_zmq.module.rule import Rule
 from tests.support.module import Subscriber
+from tests.support.zmtp import RawPeer, frame
 from tests.unit.fake_freeswitch import FakeEvent
-from tests.unit.publishing import Bench, Context, offer, received_json, send_all, sequences
+from tests.unit.publishing import Bench, Context, Socket, offer, received_json, send_all, sequences
 from tests.unit.stations import free_port, is_free
 from tests.unit.waiting import wait_for
 
@@ -28,8 +36,25 @@ OPTIONS = EndpointOptions(
     handshake_ms=500,
     max_message_bytes=65536,
     ipv6=False,
-    zap_domain="",
+    acl=None,
+    curve=None,
+    collector_key=None,
 )
+
+
+def a_rule() -> Rule:
+    """One that lets in this machine, if somebody asks it."""
+    return Rule("default", OPTIONS.address, ("loopback.auto",), False, KeyRing(()), Refusals(), "events")
+
+
+class Unread(Access):
+    """Access control that never comes to its work: nobody answers libzmq, and nobody reads its monitors."""
+
+    def watch(self, monitor: Socket, rule: Rule) -> None:
+        self.monitor = monitor
+
+    def unwatch(self, monitor: Socket) -> None:
+        monitor.close()
 
 
 class Line(Bench):
@@ -40,17 +65,20 @@ class Line(Bench):
         self.errors: list[BaseException] = []
         self.only: Publisher = self.publisher()
 
-    def endpoint(self, **changes: object) -> Endpoint:
+    def endpoint(self, rule: Rule | None = None, **changes: object) -> Endpoint:
         """A started one."""
         options = replace(OPTIONS, **changes)  # type: ignore[arg-type]  # of many types
-        endpoint = Endpoint(self._context, self.only.inproc, options, self.errors.append)
+        access = Unread(self.context, Commands(), self.errors.append)
+        link = self.only.open_link()
+        endpoint = Endpoint(self.context, link, options, access, rule, self.errors.append)
+        link.on_overrun = endpoint.trip
         self.callback(endpoint.stop)
         endpoint.start()
         return endpoint
 
     def subscriptions(self) -> int:
         self.only.update_subscriptions()
-        return len(self.only.subscriptions)
+        return self.only.subscriptions
 
     def wait_subscribed(self) -> None:
         wait_for(self.subscriptions, "a subscription")
@@ -249,13 +277,7 @@ def test_a_subscriber_that_does_not_read_holds_up_the_end_by_the_linger_alone(li
 def test_two_endpoints_of_one_publisher_get_each_everything(line: Line, tmp_path: Path) -> None:
     first, second = line.endpoint(), line.endpoint(address=f"ipc://{tmp_path}/events")
     with Subscriber(first.address) as one, Subscriber(second.address) as other:
-        # One prefix is told once, so both are there only when events come through.
-        def both_are_there() -> bool:
-            line.subscriptions()
-            line.send(1)
-            return bool(one.socket.poll(5)) and bool(other.socket.poll(5))
-
-        wait_for(both_are_there, "both")
+        wait_for(lambda: line.subscriptions() == 2, "both")
         line.send(1)
         last = line.only.accepted
         for subscriber in (one, other):
@@ -291,11 +313,27 @@ def wait_cut_off(subscriber: Subscriber, address: str) -> None:
         subscriber.socket.disable_monitor()
 
 
-def test_with_a_domain_and_nobody_to_ask_nobody_gets_in(line: Line) -> None:
-    endpoint = line.endpoint(zap_domain="events", handshake_ms=100)
+def test_with_a_rule_and_nobody_to_ask_nobody_gets_in(line: Line) -> None:
+    endpoint = line.endpoint(a_rule(), handshake_ms=100)
     with Subscriber() as subscriber:
         wait_cut_off(subscriber, endpoint.address)
     assert line.subscriptions() == 0
+
+
+def test_a_monitor_that_nobody_reads_holds_up_nobody(line: Line) -> None:
+    rule = a_rule()
+    watched, other = line.endpoint(rule, handshake_ms=60_000), line.endpoint()
+    assert rule.endpoint == watched.address
+    with Subscriber(other.address) as subscriber:
+        line.wait_subscribed()
+        # Each is two events; without a bound libzmq keeps them all, and its only I/O thread goes on.
+        for _ in range(2500):
+            RawPeer(watched.address).close()
+        line.send(10)
+        assert numbers(subscriber, 10) == list(range(1, 11))
+        assert watched.stop(timeout=2.0)
+        line.send(1)
+        assert numbers(subscriber, 1) == [11]
 
 
 def test_what_a_peer_sends_besides_subscriptions_changes_nothing(line: Line, context: Context) -> None:
@@ -316,7 +354,7 @@ def test_what_a_peer_sends_besides_subscriptions_changes_nothing(line: Line, con
         ):
             peer.send_multipart(frames)
         peer.send(b"\x01")
-        wait_for(lambda: line.subscriptions() and line.only.subscriptions.want(b""), "its last subscription")
+        wait_for(lambda: line.subscriptions() and endpoint.link.subscriptions.want(b""), "its last subscription")
         line.send(2)
         assert peer.poll(5000)
         assert endpoint.alive
@@ -325,15 +363,15 @@ def test_what_a_peer_sends_besides_subscriptions_changes_nothing(line: Line, con
 def test_a_subscription_hidden_in_a_message_stops_nothing_for_the_others(
     line: Line, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[bytes] = []
-    update = line.only.subscriptions.update
-
-    def note(message: bytes) -> None:
-        told.append(message)
-        update(message)
-
-    monkeypatch.setattr(line.only.subscriptions, "update", note)
     endpoint = line.endpoint()
+    told: list[bytes] = []
+    update = endpoint.link.subscriptions.update
+
+    def note(report: bytes) -> Sequence[bytes]:
+        told.append(report)
+        return update(report)
+
+    monkeypatch.setattr(endpoint.link.subscriptions, "update", note)
     with Subscriber(endpoint.address) as subscriber, context.socket(zmq.XSUB) as peer:
         line.wait_subscribed()
         peer.set(zmq.LINGER, 0)
@@ -341,16 +379,200 @@ def test_a_subscription_hidden_in_a_message_stops_nothing_for_the_others(
         peer.send(b"\x01API")
         # libzmq drops a subscription that it needn't tell; the proxy must not wait for what never comes.
         peer.send_multipart([b"hello", b"\x01API"])
-        wait_for(lambda: line.subscriptions() and b"hello" in told, "the message to pass")
+        peer.send_multipart([b"after"])
+        wait_for(lambda: line.subscriptions() and b"after" in told, "the messages to pass")
+        assert b"hello" in told
         line.send(10)
         assert numbers(subscriber, 10) == list(range(1, 11))
     assert endpoint.alive
 
 
+# Each is the bodies of the frames of one message.
+HALVES = [
+    [b"x", b"\x00p"],
+    [b"x", b"\x01p"],
+    [b"x", b"y", b"\x00p"],
+    [b"\x00p", b"x", b"\x01p"],
+    [b"\x01", b"\x00", b"\x01"],
+    [b"", b"\x00p"],
+    [b"x", b""],
+]
+
+
+@pytest.mark.parametrize("bodies", HALVES, ids=str)
+def test_half_messages_end_no_proxy_and_no_subscription(line: Line, bodies: list[bytes]) -> None:
+    endpoint = line.endpoint()
+    with Subscriber(endpoint.address, prefixes=[b"", b"p"]) as subscriber, RawPeer(endpoint.address) as peer:
+        wait_for(lambda: line.subscriptions() == 2, "both subscriptions")
+        peer.shake_hands()
+        for _ in range(20):
+            peer.send(b"".join(frame(body, 1) for body in bodies[:-1]) + frame(bodies[-1]))
+        peer.subscribe(b"last")
+        wait_for(lambda: line.subscriptions() >= 3 and endpoint.link.subscriptions.want(b"last"), "its subscription")
+        # And one of which the end never comes.
+        peer.send(frame(b"x", 1))
+        peer.close()
+        wait_for(lambda: line.subscriptions() == 2, "its subscription to go")
+        line.send(10)
+        assert numbers(subscriber, 10) == list(range(1, 11))
+    assert endpoint.alive
+
+
+# Who is let in.
+
+
+def test_what_watches_its_connections_goes_with_it(line: Line, context: Context) -> None:
+    access = Access(context, Commands(), line.errors.append)
+    access.start()
+
+    def open_one(address: str) -> Endpoint:
+        rule = a_rule()
+        access.rules[rule.domain] = rule
+        endpoint = Endpoint(
+            context, line.only.open_link(), replace(OPTIONS, address=address), access, rule, line.errors.append
+        )
+        line.callback(endpoint.stop)
+        endpoint.start()
+        return endpoint
+
+    try:
+        for _ in range(3):
+            endpoint = open_one("tcp://127.0.0.1:*")
+            with Subscriber(endpoint.address):
+                line.wait_subscribed()
+                rule = endpoint.rule
+                assert rule is not None
+                wait_for(lambda rule=rule: rule.connections == 1, "the connection to be counted")  # type: ignore[misc]
+                # Neither does one that can't be opened leave anything.
+                with pytest.raises(StartError, match="already in use"):
+                    open_one(endpoint.address)
+                assert endpoint.stop()
+            wait_for(lambda: not access._watched and not access._changes, "the monitor's socket to be closed")
+    finally:
+        line.close()  # the endpoints end before the handler
+        assert access.stop()
+
+
+# Who takes back what is not its own, over the wire.
+
+
+def test_a_forged_unsubscription_cuts_off_nobody(line: Line) -> None:
+    endpoint = line.endpoint()
+    with Subscriber(endpoint.address) as honest, RawPeer(endpoint.address) as forging:
+        line.wait_subscribed()
+        forging.shake_hands()
+        for round_ in range(3):
+            for _ in range(100):
+                assert forging.unsubscribe(b"")
+            mark = b"%d" % round_
+            forging.subscribe(mark)
+            # What it sent before this has been told, and what came of it checked, when this is known and gone again.
+            wait_for(lambda mark=mark: line.subscriptions() == 2, "its subscription")  # type: ignore[misc]
+            forging.unsubscribe(mark)
+            wait_for(lambda: line.subscriptions() == 1, "its subscription to go")
+            line.send(10)
+        assert numbers(honest, 30) == list(range(1, 31))
+    wait_for(lambda: line.subscriptions() == 0, "the honest one to go")
+
+
+def test_who_subscribes_and_forges_without_a_pause_cuts_off_nobody_who_comes_meanwhile(line: Line) -> None:
+    endpoint = line.endpoint()
+    end = threading.Event()
+
+    def forge() -> None:
+        with RawPeer(endpoint.address) as peer:
+            peer.shake_hands()
+            turn = b"".join(frame(body) for body in (b"\x01", b"\x00", b"\x00"))
+            while not end.is_set():
+                assert peer.send(turn * 5)
+
+    forging = threading.Thread(target=forge)
+    forging.start()
+    try:
+        for _ in range(20):
+            with Subscriber(endpoint.address) as honest:
+
+                def one_comes(honest: Subscriber = honest) -> bool:
+                    line.subscriptions()
+                    line.send(1)
+                    return bool(honest.socket.poll(1))
+
+                wait_for(one_comes, "its first event")
+                line.subscriptions()
+                line.send(20)
+                last = line.only.accepted
+                found = honest.until(lambda event, last=last: int(event["ZMQ-Sequence"]) == last)  # type: ignore[misc]
+                assert sequences(found) == list(range(last - len(found) + 1, last + 1))
+    finally:
+        end.set()
+        forging.join()
+
+
+# More subscriptions than it may hold.
+
+
+def test_it_ends_when_it_is_tripped_without_an_error(line: Line) -> None:
+    endpoint = line.endpoint()
+    with Subscriber(endpoint.address):
+        line.wait_subscribed()
+        endpoint.trip()
+        wait_for(lambda: not endpoint.alive, "the thread to end")
+        assert endpoint.tripped
+        assert endpoint.failure is None
+        assert endpoint.link.gone
+        endpoint.trip()  # it may be told again before the pump knows
+        assert endpoint.stop()
+        wait_for(lambda: is_free(endpoint.address), "libzmq to let go of it")
+        # It holds up nothing.
+        line.send(5)
+        assert line.only.shed == 0
+
+
+def test_one_that_subscribes_without_end_trips_its_own_endpoint_alone(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "SUBSCRIPTIONS_SIZE", 10_000)
+    endpoint, other = line.endpoint(), line.endpoint()
+    with Subscriber(other.address) as subscriber, RawPeer(endpoint.address) as greedy:
+        line.wait_subscribed()
+        greedy.shake_hands()
+        for number in range(1000):
+            greedy.subscribe(b"%d" % number)
+        wait_for(lambda: line.subscriptions() and not endpoint.alive, "it to end")
+        assert (endpoint.tripped, endpoint.failure) == (True, None)
+        greedy.rest()  # and its connection with it
+        line.send(10)
+        assert numbers(subscriber, 10) == list(range(1, 11))
+        assert other.alive
+        assert line.only.subscriptions == 1
+
+
+def test_what_was_handed_over_before_it_was_tripped_still_arrives(line: Line) -> None:
+    endpoint = line.endpoint()
+    with Subscriber(endpoint.address) as subscriber:
+        line.wait_subscribed()
+        line.send(500)
+        endpoint.trip()
+        assert numbers(subscriber, 500) == list(range(1, 501))
+
+
+def test_a_prefix_that_is_very_long_comes_and_goes(line: Line) -> None:
+    endpoint = line.endpoint()
+    for _ in range(3):
+        with Subscriber(endpoint.address, prefixes=[b"x" * 60_000]):
+            line.wait_subscribed()
+        wait_for(lambda: line.subscriptions() == 0, "the subscription to go")
+    assert endpoint.alive
+
+
 def test_when_the_context_goes_the_error_is_reported(line: Line) -> None:
     context: Context = zmq.Context()
-    endpoint = Endpoint(context, "inproc://nobody", OPTIONS, line.errors.append)
+    link = Link(context)
+    endpoint = Endpoint(
+        context, link, OPTIONS, Unread(context, Commands(), line.errors.append), None, line.errors.append
+    )
     endpoint.start()
+    link.close()
     context.term()
     wait_for(lambda: not endpoint.alive, "the thread to end")
     assert [type(error) for error in line.errors] == [zmq.ContextTerminated]
@@ -368,7 +590,8 @@ def test_descriptors_do_not_pile_up(line: Line) -> None:
         with Subscriber(endpoint.address):
             line.wait_subscribed()
         assert endpoint.stop()
-        wait_for(lambda: line.subscriptions() == 0, "the subscription to go")
+        line.only.close_link(endpoint.link)
+        assert line.subscriptions() == 0
         return descriptors()
 
     for _ in range(3):

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from freeswitch_zmq.module import publisher as publisher_module
+from freeswitch_zmq.module.link import REPORTS_A_ROUND
 from freeswitch_zmq.module.publisher import TakenEvent
 from tests.unit.configurations import publisher_config
 from tests.unit.fake_freeswitch import FakeEvent
 from tests.unit.publishing import Bench, Context, balance, offer, received, received_json, send_all, sequences
-from tests.unit.waiting import wait_for
 
 
 @pytest.fixture
@@ -230,28 +229,109 @@ def test_an_event_that_breaks_is_shed_and_those_behind_it_go_on(bench: Bench) ->
 
 def test_a_subscriber_that_went_meanwhile_is_not_waited_for(bench: Bench) -> None:
     publisher = bench.publisher()
-    subscriber = bench.subscriber(publisher)
+    player = bench.player(publisher)
     event = FakeEvent("API")
     offer(publisher, event, event)
     publisher.send(1)
-    subscriber.close()
-
-    def nobody_is_there() -> bool:
-        publisher.update_subscriptions()
-        return len(publisher.subscriptions) == 0
-
-    wait_for(nobody_is_there, "libzmq to tell that the subscriber is gone")
+    player.unsubscribe(b"")
+    player.update(publisher)
+    assert publisher.subscriptions == 0
     send_all(publisher)
     assert balance(publisher) == (2, 1, 1, 0)
+    assert sequences(received_json(player.socket)) == [1]
 
 
-def test_a_round_reads_only_so_many_subscriptions(bench: Bench) -> None:
+# Several endpoints.
+
+
+def test_each_endpoint_gets_what_its_subscribers_want(bench: Bench) -> None:
     publisher = bench.publisher()
-    most = publisher_module.SUBSCRIPTIONS_A_ROUND
-    bench.subscriber(publisher, *(b"%d" % number for number in range(most + 1)))
-    assert len(publisher.subscriptions) == most
-    publisher.update_subscriptions()
-    assert len(publisher.subscriptions) == most + 1
+    everything = bench.subscriber(publisher)
+    some = bench.subscriber(publisher, b'{"Event-Name":"HEARTBEAT"', b'{"Event-Name":"API","x":"1')
+    nothing = bench.subscriber(publisher, b"nothing")
+    offer(publisher, "HEARTBEAT", FakeEvent("API", [("x", "1")]), FakeEvent("API", [("x", "2")]), "SHUTDOWN")
+    send_all(publisher)
+    assert sequences(received_json(everything)) == [1, 2, 3, 4]
+    assert sequences(received_json(some)) == [1, 2]
+    assert received(nothing) == []
+    # An event counts once, however many endpoints got it.
+    assert balance(publisher) == (4, 4, 0, 0)
+
+
+def test_the_subscriptions_of_all_endpoints_are_added_up(bench: Bench) -> None:
+    publisher = bench.publisher()
+    assert publisher.subscriptions == 0
+    one, other = bench.player(publisher, b"a", b"b"), bench.player(publisher, b"b")
+    assert publisher.subscriptions == 3
+    other.end()
+    assert publisher.subscriptions == 2
+    publisher.close_link(one.link)
+    assert publisher.subscriptions == 0
+
+
+def test_an_endpoint_that_has_ended_holds_up_nobody(bench: Bench) -> None:
+    publisher = bench.publisher()
+    ended, stays = bench.player(publisher, hwm=1), bench.player(publisher)
+    offer(publisher, *["API"] * 3000)
+    send_all(publisher)
+    assert publisher.queued  # the first takes no more
+    ended.end()
+    send_all(publisher)
+    assert balance(publisher) == (3000, 3000, 0, 0)
+    assert sequences(received_json(stays.socket)) == list(range(1, 3001))
+    # What comes now is for the other alone.
+    offer(publisher, "API")
+    send_all(publisher)
+    assert sequences(received_json(stays.socket)) == [3001]
+
+
+def test_what_only_an_endpoint_wanted_that_has_ended_is_skipped(bench: Bench) -> None:
+    publisher = bench.publisher()
+    bench.player(publisher).end()
+    event = FakeEvent("API")
+    offer(publisher, event)
+    send_all(publisher)
+    assert balance(publisher) == (1, 0, 1, 0)
+
+
+def test_nothing_goes_to_an_endpoint_that_was_closed(bench: Bench) -> None:
+    publisher = bench.publisher()
+    one, other = bench.player(publisher), bench.player(publisher)
+    offer(publisher, "API", "API")
+    publisher.send(1)
+    publisher.close_link(one.link)
+    send_all(publisher)
+    assert sequences(received_json(one.socket)) == [1]
+    assert sequences(received_json(other.socket)) == [1, 2]
+    publisher.close_link(one.link)  # harmless
+    offer(publisher, "API")
+    send_all(publisher)
+    assert sequences(received_json(other.socket)) == [3]
+
+
+def test_one_that_comes_later_gets_what_is_made_ready_from_then_on(bench: Bench) -> None:
+    publisher = bench.publisher()
+    first = bench.subscriber(publisher)
+    offer(publisher, "API", "API")
+    publisher.send(1)
+    late = bench.subscriber(publisher)
+    offer(publisher, "API")
+    send_all(publisher)
+    assert sequences(received_json(first)) == [1, 2, 3]
+    assert sequences(received_json(late)) == [2, 3]
+
+
+def test_a_round_reads_only_so_many_subscriptions_of_each_endpoint(bench: Bench) -> None:
+    publisher = bench.publisher()
+    players = [bench.player(publisher, b"x") for _ in range(2)]
+    for player in players:
+        for number in range(REPORTS_A_ROUND + 1):
+            player.subscribe(b"%d" % number)
+        player.forward()
+    assert publisher.update_subscriptions()
+    assert publisher.subscriptions == 2 * (REPORTS_A_ROUND + 1)
+    assert not publisher.update_subscriptions()
+    assert publisher.subscriptions == 2 * (REPORTS_A_ROUND + 2)
 
 
 def test_other_settings_count_at_once_and_numbers_go_on(bench: Bench) -> None:

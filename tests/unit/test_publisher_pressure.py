@@ -10,14 +10,14 @@ import zmq
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from freeswitch_zmq.module.publisher import INPROC_HWM
+from freeswitch_zmq.module.link import INPROC_HWM
 from tests.unit.configurations import publisher_config
 from tests.unit.conftest import end_context
 from tests.unit.fake_freeswitch import FakeEvent
 from tests.unit.publishing import (
     Bench,
     Context,
-    Socket,
+    Player,
     balance,
     offer,
     received,
@@ -75,19 +75,41 @@ def test_when_nobody_reads_what_is_beyond_the_queue_is_shed_exactly(bench: Bench
 
 def test_one_that_does_not_read_holds_up_but_costs_nothing(bench: Bench) -> None:
     publisher = bench.publisher(queue_size=10_000)
-    slow = bench.subscriber(publisher, hwm=INPROC_HWM)
+    slow = bench.player(publisher, hwm=INPROC_HWM)
     quick = bench.subscriber(publisher)
     offer(publisher, *["API"] * 4000)
     send_all(publisher)
     assert publisher.queued
-    before = received_json(quick)
-    assert len(before) == publisher.published
-    slow_events = received_json(slow)
-    slow.close()
+    before = sequences(received_json(quick))
+    slow_events = sequences(received_json(slow.socket))
+    # Whoever took the one that the other could not take is not given it again.
+    assert slow_events == list(range(1, publisher.published + 1))
+    assert before[: len(slow_events)] == slow_events
+    assert len(before) <= len(slow_events) + 1
+    slow.end()
     while publisher.queued:
         send_all(publisher)
-    assert sequences(slow_events) == sequences(before)
-    assert sequences(before + received_json(quick)) == list(range(1, 4001))
+    assert before + sequences(received_json(quick)) == list(range(1, 4001))
+
+
+@pytest.mark.parametrize("slow_first", [True, False])
+def test_one_that_is_behind_makes_nobody_get_anything_twice(bench: Bench, slow_first: bool) -> None:
+    publisher = bench.publisher(framing="topic")
+    players = [bench.player(publisher, hwm=hwm) for hwm in ((1, 0, 50) if slow_first else (0, 50, 1))]
+    found: list[list[bytes]] = [[] for _ in players]
+    offer(publisher, *["API"] * 3000)
+    while publisher.queued:
+        send_all(publisher)
+        for player, messages in zip(players, found):
+            # Not all of them at once, so that now this one and now that one is behind.
+            for _ in range(250 if player is players[0] else 400):
+                if player.socket.poll(0):
+                    messages.append(player.socket.recv_multipart()[-1])
+    for player, messages in zip(players, found):
+        messages += [frames[-1] for frames in received(player.socket)]
+    assert [b'"ZMQ-Sequence":"%d"' % number in message for number, message in enumerate(found[0], 1)] == [True] * 3000
+    assert found[0] == found[1] == found[2]
+    assert balance(publisher) == (3000, 3000, 0, 0)
 
 
 def test_one_that_comes_while_the_pipe_is_full_sees_whole_messages(bench: Bench) -> None:
@@ -138,15 +160,15 @@ class PublisherMachine(stateful.RuleBasedStateMachine):
         self.bench = Bench(self.context)
         self.publisher = self.bench.publisher(queue_size=7)
         # One that gets everything and reads, one that wants this and that, one that hardly reads.
-        self.everything = self.bench.subscriber(self.publisher)
-        self.some = self.bench.subscriber(self.publisher, b"nothing at all")
-        self.slow: Socket | None = None
+        self.everything = self.bench.player(self.publisher)
+        self.some = self.bench.player(self.publisher, b"nothing at all")
+        self.slow: Player | None = None
         self.found: list[int] = []
         self.names: dict[str, int] = {}
         self.taken = 0
 
     def read(self) -> None:
-        for event in received_json(self.everything):
+        for event in received_json(self.everything.socket):
             self.found.append(int(event["ZMQ-Sequence"]))
 
     @stateful.rule(names=st.lists(st.sampled_from(_NAMES), max_size=12), last=st.booleans())
@@ -192,18 +214,29 @@ class PublisherMachine(stateful.RuleBasedStateMachine):
 
     @stateful.rule()
     def update(self) -> None:
+        for player in (self.everything, self.some):
+            player.forward()
         self.publisher.update_subscriptions()
 
     @stateful.rule()
     def come_slow(self) -> None:
         if self.slow is None:
-            self.slow = self.bench.subscriber(self.publisher, hwm=1)
+            self.slow = self.bench.player(self.publisher, hwm=1)
+
+    @stateful.rule(ended=st.booleans())
+    def go_slow(self, ended: bool) -> None:
+        slow, self.slow = self.slow, None
+        if slow is not None:
+            if ended:  # at first only its thread
+                slow.end()
+            else:
+                self.publisher.close_link(slow.link)
 
     @stateful.rule()
     def read_some(self) -> None:
-        received(self.some)
+        received(self.some.socket)
         if self.slow is not None:
-            received(self.slow)
+            received(self.slow.socket)
         self.read()
 
     @stateful.rule(size=st.integers(1, 20), names=st.sampled_from(("ALL", "API", "HEARTBEAT,CUSTOM")))

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import zmq
@@ -13,10 +14,12 @@ from freeswitch_zmq.errors import ConfigError, HostError, StartError, StateError
 from freeswitch_zmq.module import entry, source
 from freeswitch_zmq.module.config import parse_config
 from freeswitch_zmq.module.running import Running
+from freeswitch_zmq.module.status import as_text
+from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber, sequences
 from tests.unit.configurations import configuration, local, param, publisher
 from tests.unit.fake_freeswitch import FakeEvent
-from tests.unit.stations import fire_until_heard, is_free
+from tests.unit.stations import fire_until_heard, free_port, is_free
 from tests.unit.waiting import wait_for
 from tests.unit.whole import CORE_UUID, LOCATE, Whole
 
@@ -48,6 +51,7 @@ def test_start_status_stop(whole: Whole) -> None:
     assert whole.switch.texts("NOTICE")[-1] == line
     assert module_threads() == [
         "event_zmq access",
+        "event_zmq access lists",
         "event_zmq keeper",
         "event_zmq pump",
         "event_zmq tcp://127.0.0.1:*",
@@ -130,6 +134,14 @@ def no_answer_to_fsctl(whole: Whole) -> None:
     whole.switch.answers["fsctl"] = "INVALID COMMAND!\n"
 
 
+def an_unknown_list(whole: Whole) -> None:
+    whole.configure(*local(apply_inbound_acl="nobodys"))
+
+
+def no_key_of_ones_own(whole: Whole) -> None:
+    whole.configure(*local(security="curve"))
+
+
 def nowhere_to_listen(whole: Whole) -> None:
     whole.configure(*local(bind=["tcp://127.0.0.1:*", "ipc:///nonexistent/folder/x"]))
 
@@ -145,6 +157,8 @@ def bgapi_refused(whole: Whole) -> None:
         (a_mistake, ConfigError, "is not one of: single, topic"),
         (fork_setting_required, StartError, "threaded-system-exec is off, and event_zmq.conf.xml requires it"),
         (no_answer_to_fsctl, HostError, "FreeSWITCH answered"),
+        (an_unknown_list, ConfigError, 'acl.conf.xml has no list "nobodys"'),
+        (no_key_of_ones_own, ConfigError, "security: curve needs the switch's own key"),
         (nowhere_to_listen, StartError, "can't listen on ipc:///nonexistent/folder/x"),
         (bgapi_refused, HostError, 'did not take "version"'),
     ],
@@ -205,7 +219,9 @@ def test_reload_takes_up_what_changed_and_numbers_go_on(whole: Whole) -> None:
         assert whole.status()["epoch"] == epoch
 
 
-@pytest.mark.parametrize("obstacle", [no_configuration, a_mistake, nowhere_to_listen])
+@pytest.mark.parametrize(
+    "obstacle", [no_configuration, a_mistake, an_unknown_list, no_key_of_ones_own, nowhere_to_listen]
+)
 def test_a_reload_that_fails_changes_nothing(whole: Whole, obstacle: Callable[[Whole], None]) -> None:
     whole.service.start()
     before = whole.status()
@@ -238,6 +254,103 @@ def test_reload_insists_on_the_fork_setting(whole: Whole) -> None:
     whole.configure(*local())
     whole.service.reload()
     assert whole.threaded
+
+
+# Keys.
+
+
+def test_status_tells_of_keys_and_of_who_was_refused(whole: Whole, tmp_path: Path) -> None:
+    server, alice, stranger = new_secret_file(tmp_path), new_pair(), new_pair()
+    assert whole.service.status()["keys"] == {}
+    whole.configure(*local(security="curve"), access=access(server.path, [key("alice", alice)]))
+    whole.service.start()
+    nobody_yet = {"publishers": ["default"], "let_in": 0, "last_let_in": "", "last_address": ""}
+    assert whole.service.status()["keys"] == {"alice": nobody_yet}
+    with Subscriber(whole.endpoint(), identity=Identity(alice, server.pair.public)) as subscriber:
+        hear(whole, subscriber)
+        found = whole.service.status()
+        assert found["keys"]["alice"]["let_in"] == 1
+        assert found["keys"]["alice"]["last_address"] == "127.0.0.1"
+        assert found["keys"]["alice"]["last_let_in"].startswith("20")
+        assert whole.status()["security"] == "curve"
+        wait_for(lambda: whole.status()["connections"] == 1, "the connection to be counted")
+        with Subscriber(whole.endpoint(), identity=Identity(stranger, server.pair.public)):
+            wait_for(lambda: whole.status()["refused"], "a refusal")
+        [refusal] = whole.status()["refusals"]
+        assert (refusal["endpoint"], refusal["reason"]) == (whole.endpoint(), "key")
+        assert (refusal["latest_address"], refusal["latest_key"]) == ("127.0.0.1", stranger.hex)
+    # No text of the module's holds a secret.
+    everything = json.dumps(found) + as_text(whole.service.status()) + str(whole.switch.lines)
+    assert server.pair.secret.decode() not in everything
+    whole.configure(*local(security="curve", bind=whole.endpoint()), access=access(server.path))
+    answer = whole.service.reload()
+    assert answer == f'reloaded: publisher "default" changed; key "alice" removed; {whole.endpoint()} opened'
+    assert whole.service.status()["keys"] == {}
+
+
+OPEN = {
+    "every address of a network": (local(bind="tcp://*:{port}", apply_inbound_acl="192.0.2.0/24"), "192.0.2.0/24"),
+    "a list": (local(bind="tcp://*:{port}", apply_inbound_acl="lan"), "lan"),
+    "one of several": (
+        local(bind="tcp://*:{port}", apply_inbound_acl=["loopback.auto", "rfc1918.auto", "lan"]),
+        "rfc1918.auto",
+    ),
+    "only this machine": (local(bind="tcp://*:{port}", apply_inbound_acl=["loopback.auto", "127.0.0.1"]), ""),
+    "at an address of this machine": (local(bind="tcp://127.0.0.1:{port}", apply_inbound_acl="0.0.0.0/0"), ""),
+    "by keys": (local(bind="tcp://*:{port}", apply_inbound_acl="0.0.0.0/0", security="curve"), ""),
+    "over ipc": (local(bind="ipc://{tmp}/events", apply_inbound_acl="0.0.0.0/0"), ""),
+    "in this process": (local(bind="inproc://unit-open", apply_inbound_acl="0.0.0.0/0"), ""),
+    "where we go": (local(bind=[], connect="tcp://192.0.2.1:{port}", apply_inbound_acl="0.0.0.0/0"), ""),
+}
+
+
+@pytest.mark.parametrize(("params", "who"), OPEN.values(), ids=OPEN.keys())
+def test_what_is_open_to_other_machines_without_keys_is_warned_of(
+    whole: Whole, tmp_path: Path, params: tuple[str, ...], who: str
+) -> None:
+    place = {"port": str(free_port()), "tmp": str(tmp_path)}
+    params = tuple(param.replace("{port}", place["port"]).replace("{tmp}", place["tmp"]) for param in params)
+    whole.configure(*params, access=access(new_secret_file(tmp_path).path))
+    whole.service.start()
+    address = f"tcp://*:{place['port']}"
+    warning = (
+        f'publisher "default" at {address} lets in whom apply-inbound-acl "{who}" has without key and encryption: on a '
+        'network that others use too take security "curve" (docs/security.md)'
+    )
+    assert whole.switch.texts("WARNING") == ([warning] if who else [])
+    # Told at a start, and not again at each reload.
+    whole.service.reload()
+    assert len(whole.switch.texts("WARNING")) == bool(who)
+    whole.service.stop()
+    whole.service.start()
+    assert len(whole.switch.texts("WARNING")) == 2 * bool(who)
+
+
+def test_what_a_reload_opens_to_other_machines_is_warned_of_then(whole: Whole) -> None:
+    port = free_port()
+    whole.configure(*local(bind=f"tcp://*:{port}"))
+    whole.service.start()
+    assert whole.switch.texts("WARNING") == []
+    whole.configure(*local(bind=f"tcp://*:{port}", apply_inbound_acl="lan"))
+    whole.service.reload()
+    [warning] = whole.switch.texts("WARNING")
+    assert '"lan"' in warning
+    whole.configure(*local(bind=f"tcp://*:{port}", apply_inbound_acl=["lan", "192.0.2.0/24"], queue_size=5))
+    whole.service.reload()
+    assert whole.switch.texts("WARNING") == [warning]
+    whole.configure(*local(bind=f"tcp://*:{port}"))
+    whole.service.reload()
+    whole.configure(*local(bind=f"tcp://*:{port}", apply_inbound_acl="lan"))
+    whole.service.reload()
+    assert whole.switch.texts("WARNING") == [warning] * 2
+
+
+def test_a_reload_that_fails_warns_of_nothing(whole: Whole) -> None:
+    whole.service.start()
+    whole.configure(*local(bind=[f"tcp://*:{free_port()}", "ipc:///nonexistent/folder/x"], apply_inbound_acl="lan"))
+    with pytest.raises(StartError):
+        whole.service.reload()
+    assert whole.switch.texts("WARNING") == []
 
 
 def test_status_can_be_asked_while_a_publisher_is_added(whole: Whole) -> None:

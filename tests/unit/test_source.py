@@ -11,8 +11,7 @@ from freeswitch_zmq.module.events import Pump
 from freeswitch_zmq.module.source import await_commands, read_config, reload_xml
 from tests.unit.configurations import configuration, param, publisher
 from tests.unit.fake_freeswitch import FakeSwitch
-
-LOCATE = "xml_locate configuration configuration name event_zmq.conf"
+from tests.unit.whole import LOCATE, LOCATE_ACL, acl_conf
 
 
 @pytest.fixture
@@ -58,6 +57,71 @@ def test_a_configuration_in_which_the_words_stand_is_there(switch: FakeSwitch, c
 def test_bytes_that_are_no_utf8_are_no_obstacle(switch: FakeSwitch, commands: Commands) -> None:
     switch.answers[LOCATE] = configuration(publisher("<!-- \udcff -->"))
     assert len(read_config(commands).publishers) == 1
+
+
+def with_lists(*names: str) -> str:
+    return configuration(publisher(*(param("apply-inbound-acl", name) for name in names)))
+
+
+def test_freeswitchs_lists_are_looked_for_in_its_configuration(switch: FakeSwitch, commands: Commands) -> None:
+    switch.answers[LOCATE] = with_lists("lan", "domains", "rfc1918.auto")
+    switch.answers[LOCATE_ACL] = acl_conf("domains", "lan", "unused")
+    assert read_config(commands).publishers[0].apply_inbound_acl == ("lan", "domains", "rfc1918.auto")
+    assert switch.commands.count(LOCATE_ACL) == 1
+    assert "bgapi" in switch.commands[-2]
+
+
+def test_they_are_not_looked_for_where_none_is_named(switch: FakeSwitch, commands: Commands) -> None:
+    switch.answers[LOCATE] = with_lists("192.0.2.0/24", "rfc1918.auto")
+    read_config(commands)
+    assert LOCATE_ACL not in switch.commands
+
+
+@pytest.mark.parametrize(
+    "acl",
+    [
+        "can't find anything\n",
+        acl_conf(),
+        acl_conf("LAN"),
+        '<configuration name="acl.conf"/>',
+        '<configuration name="acl.conf"><list name="lan"/><network-lists><list/></network-lists></configuration>',
+    ],
+    ids=["no acl.conf", "no list", "in other case", "nothing in it", "at another place"],
+)
+def test_a_list_that_is_not_there_is_a_mistake_and_no_open_door(
+    switch: FakeSwitch, commands: Commands, acl: str
+) -> None:
+    switch.answers[LOCATE] = with_lists("lan")
+    switch.answers[LOCATE_ACL] = acl
+    with pytest.raises(ConfigError) as caught:
+        read_config(commands)
+    [problem] = caught.value.problems
+    assert problem.startswith('<publisher name="default">: apply-inbound-acl: acl.conf.xml has no list "lan"')
+
+
+def test_bytes_in_acl_conf_that_are_no_utf8_are_no_obstacle(switch: FakeSwitch, commands: Commands) -> None:
+    switch.answers[LOCATE] = with_lists("lan")
+    switch.answers[LOCATE_ACL] = acl_conf("lan").replace("<network", "<!-- \udcff --><network", 1)
+    assert read_config(commands).publishers[0].apply_inbound_acl == ("lan",)
+
+
+def test_an_acl_conf_that_can_not_be_read_is_told(switch: FakeSwitch, commands: Commands) -> None:
+    switch.answers[LOCATE] = with_lists("lan")
+    switch.answers[LOCATE_ACL] = "-ERR no reply\n"
+    with pytest.raises(ConfigError) as caught:
+        read_config(commands)
+    assert caught.value.problems == (
+        "FreeSWITCH gave an acl.conf that is not well-formed XML: syntax error: line 1, column 0",
+    )
+
+
+def test_a_switch_that_does_not_tell_its_lists(switch: FakeSwitch, commands: Commands) -> None:
+    switch.answers[LOCATE] = with_lists("lan")
+    real = switch.answers["bgapi"]
+    assert callable(real)
+    switch.answers["bgapi"] = lambda command: "-ERR no threads\n" if command.endswith("acl.conf") else real(command)
+    with pytest.raises(HostError, match=r"did not take .*acl\.conf"):
+        read_config(commands)
 
 
 def test_reloading_the_xml(switch: FakeSwitch, commands: Commands) -> None:

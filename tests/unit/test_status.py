@@ -9,10 +9,13 @@ import zmq
 
 from freeswitch_zmq import __version__
 from freeswitch_zmq.module import status
+from freeswitch_zmq.module.keys import KeyRing
+from freeswitch_zmq.module.schema import AccessConfig, KeyConfig
 from tests.support.module import Subscriber
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch
 from tests.unit.stations import Station
+from tests.unit.waiting import wait_for
 
 
 def a_publisher(**changes: Any) -> dict[str, Any]:
@@ -27,16 +30,31 @@ def a_publisher(**changes: Any) -> dict[str, Any]:
         "subscriptions": 2,
         "refused": 3,
         "rate": 812.5,
+        "security": "curve",
+        "connections": 5,
+        "refusals": [],
         **changes,
     }
 
 
 def test_the_counters_of_a_publisher(switch: FakeSwitch) -> None:
-    station = Station(switch, publisher(*local(bind=["tcp://127.0.0.1:*", "inproc://unit-status"])))
-    with Subscriber(station.addresses()[0]) as subscriber:
+    station = Station(
+        switch, publisher(*local(bind=["tcp://127.0.0.1:*", "tcp://127.0.0.2:*", "inproc://unit-status"]))
+    )
+    first, second, _ = station.addresses()
+    with (
+        Subscriber(first) as subscriber,
+        Subscriber(second, prefixes=[b"nothing"]),
+        Subscriber(second, prefixes=[b"x"]),
+    ):
         station.subscribed(subscriber)
         publication = station.publication()
-        publication.rule.refused = 3
+        wait_for(lambda: publication.publisher.subscriptions == 3, "all subscriptions")
+        wait_for(lambda: status.publication_status(publication)["connections"] == 3, "all connections")
+        publication.refusals.add(second, "address", "192.0.2.1")
+        publication.refusals.add(first, "key", "192.0.2.2", "0a1b")
+        publication.refusals.add(first, "address", "")
+        publication.refusals.add(second, "address", "192.0.2.3")
         publication.rate = 12.34
         counted = station.at_rest()
         found = status.publication_status(publication)
@@ -48,14 +66,53 @@ def test_the_counters_of_a_publisher(switch: FakeSwitch) -> None:
             "skipped": counted.skipped,
             "shed": 0,
             "queued": 0,
-            "subscriptions": 1,
-            "refused": 3,
+            "subscriptions": 3,
+            "refused": 4,
             "rate": 12.3,
+            "security": "null",
+            "connections": 3,
+            "refusals": [
+                refusal(first, "address", 1),
+                refusal(first, "key", 1, "192.0.2.2", "0a1b"),
+                refusal(second, "address", 2, "192.0.2.3"),
+            ],
         }
+        assert json.loads(status.as_json(found)) == found
         assert found["accepted"] == found["published"] + found["skipped"] + found["shed"] > 0
         # What was bound, not what was asked for.
         assert found["endpoints"][0] != "tcp://127.0.0.1:*"
     station.close()
+
+
+def refusal(endpoint: str, reason: str, count: int, address: str = "", key: str = "") -> dict[str, Any]:
+    return {
+        "endpoint": endpoint,
+        "reason": reason,
+        "count": count,
+        "latest_address": address,
+        "latest_key": key,
+    }
+
+
+def test_who_is_known_by_a_key_and_was_last_let_in() -> None:
+    alice, bob = KeyConfig("alice", b"a" * 32, ("one", "two"), ()), KeyConfig("bob", b"b" * 32, (), ())
+    ring = KeyRing([alice, bob])
+    for _ in range(2):
+        ring.note_let_in(alice.public_key, "192.0.2.1")
+    ring.let_in["alice"].at = 1_700_000_000.9
+    assert status.key_status(ring, AccessConfig(None, (alice, bob))) == {
+        "alice": {
+            "publishers": ["one", "two"],
+            "let_in": 2,
+            "last_let_in": "2023-11-14T22:13:20Z",
+            "last_address": "192.0.2.1",
+        },
+        "bob": {"publishers": [], "let_in": 0, "last_let_in": "", "last_address": ""},
+    }
+    # While a reload goes over from one to the other, the ring may know less than the configuration.
+    ring.configure([])
+    ring.forget_others()
+    assert status.key_status(ring, AccessConfig(None, (alice,)))["alice"]["let_in"] == 0
 
 
 def test_what_is_there_in_every_state() -> None:
@@ -70,6 +127,7 @@ def test_what_is_there_in_every_state() -> None:
         "errors": 4,
         "libzmq": zmq.zmq_version(),
         "pyzmq": zmq.__version__,
+        "keys": {},
         "publishers": {},
     }
     assert status.head("stopped", 0.0, "uuid", False, 0)["uptime_seconds"] == 0
@@ -85,36 +143,66 @@ def test_json_is_one_line_that_can_be_read_back() -> None:
 
 
 def test_the_text_for_a_person() -> None:
+    here = "tcp://0.0.0.0:5556"
+    refusals = [
+        refusal(here, "address", 1, "198.51.100.7"),
+        refusal(here, "key", 2, "192.0.2.9", "0a1b"),
+        refusal("ipc:///run/a", "key", 3, "", "crm"),
+        refusal("ipc:///run/a", "handshake", 4),
+    ]
     found = {
         **status.head("running", 0.0, "uuid", True, 2),
         "version": "1.2.3",
         "libzmq": "4.3.4",
         "pyzmq": "24.0.1",
         "uptime_seconds": 3 * 86400 + 4 * 3600 + 5 * 60 + 6.7,
-        "publishers": {"default": a_publisher(), "other": a_publisher(subscriptions=1, rate=0.0, endpoints=[])},
+        "publishers": {
+            "default": a_publisher(refusals=refusals),
+            "other": a_publisher(subscriptions=1, rate=0.0, endpoints=[], connections=0, refused=0),
+        },
+        "keys": {
+            "crm": a_key(["default", "other"], 3, "2023-11-14T22:13:20Z", "192.0.2.8"),
+            "local": a_key(["default"], 1, "2023-11-14T22:13:21Z"),
+            "new": a_key([]),
+        },
     }
     assert status.as_text(found).split("\n") == [
         "event_zmq 1.2.3 is running, up 3d 04:05:06",
         "threaded-system-exec on | protocol 1 | libzmq 4.3.4, pyzmq 24.0.1 | unexpected errors 2",
         "",
         "publisher default: 2 subscriptions, 812.5 events/s",
-        "  at        tcp://0.0.0.0:5556",
-        "  at        ipc:///run/a",
-        "  accepted  140223",
-        "  published 140121",
-        "  skipped   102",
-        "  shed      0",
-        "  queued    0",
-        "  refused   3",
+        "  at          tcp://0.0.0.0:5556",
+        "  at          ipc:///run/a",
+        "  accepted    140223",
+        "  published   140121",
+        "  skipped     102",
+        "  shed        0",
+        "  queued      0",
+        "  connections 5",
+        "  refused     3",
+        "    1 for address at tcp://0.0.0.0:5556, the latest from 198.51.100.7",
+        "    2 for key at tcp://0.0.0.0:5556, the latest from 192.0.2.9 with the key 0a1b",
+        "    3 for key at ipc:///run/a with the key crm",
+        "    4 for handshake at ipc:///run/a",
         "",
         "publisher other: 1 subscription, 0 events/s",
-        "  accepted  140223",
-        "  published 140121",
-        "  skipped   102",
-        "  shed      0",
-        "  queued    0",
-        "  refused   3",
+        "  accepted    140223",
+        "  published   140121",
+        "  skipped     102",
+        "  shed        0",
+        "  queued      0",
+        "  connections 0",
+        "  refused     0",
+        "",
+        "keys:",
+        "  crm: default, other; let in 3 times, last at 2023-11-14T22:13:20Z from 192.0.2.8",
+        "  local: default; let in 1 time, last at 2023-11-14T22:13:21Z from this machine",
+        "  new: no publisher; never let in",
     ]
+
+
+def a_key(publishers: list[str], let_in: int = 0, last: str = "", address: str = "") -> dict[str, Any]:
+    return {"publishers": publishers, "let_in": let_in, "last_let_in": last, "last_address": address}
 
 
 def test_the_text_when_stopped_says_how_to_start() -> None:

@@ -9,7 +9,16 @@ from tests.unit.configurations import configuration, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch
 
 LOCATE = "xml_locate configuration configuration name event_zmq.conf"
+LOCATE_ACL = "xml_locate configuration configuration name acl.conf"
 CORE_UUID = "5b1f1c1e-0c6b-4f43-9b3c-9a0c1f6c7a11"
+
+
+def acl_conf(*lists: str) -> str:
+    """An acl.conf with lists of these names."""
+    elements = "".join(
+        f'<list name="{name}" default="deny"><node type="allow" cidr="192.0.2.0/24"/></list>' for name in lists
+    )
+    return f'<configuration name="acl.conf"><network-lists>{elements}</network-lists></configuration>'
 
 
 class Whole:
@@ -17,17 +26,20 @@ class Whole:
 
     Attributes:
         xml: what the registry holds of event_zmq.conf.
+        acl_xml: what it holds of acl.conf.
         threaded: the switch's threaded-system-exec.
     """
 
     def __init__(self, switch: FakeSwitch) -> None:
         self.switch = switch
         self.xml = configuration(publisher(*local()))
+        self.acl_xml = acl_conf("domains", "lan")
         self.threaded = False
         self.service = Service()
         switch.answers.update(
             {
                 LOCATE: lambda command: self.xml,
+                LOCATE_ACL: lambda command: self.acl_xml,
                 "reloadxml": "+OK [Success]\n",
                 "global_getvar core_uuid": CORE_UUID,
                 "fsctl": self._fsctl,
@@ -40,9 +52,9 @@ class Whole:
             self.threaded = wanted == ["true"]
         return f"+OK threaded_system_exec is {'true' if self.threaded else 'false'}\n"
 
-    def configure(self, *params: str) -> None:
+    def configure(self, *params: str, access: str = "") -> None:
         """One publisher with these params."""
-        self.xml = configuration(publisher(*params))
+        self.xml = configuration(publisher(*params), access=access)
 
     def status(self, name: str = "default") -> dict[str, Any]:
         """A publisher's part of the status."""

@@ -1,0 +1,47 @@
+"""Who was not let in: counted for each endpoint and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["REASONS", "Refusal", "Refusals"]
+
+REASONS: Mapping[str, str] = {
+    "address": "apply-inbound-acl doesn't have its address; if it is to come in, add the address there (a list of "
+    "acl.conf.xml takes effect with the command reloadacl)",
+    "key": "<access> doesn't know its key; if it is to come in, add a <key> with this public-key",
+    "publisher": "its <key> in <access> doesn't name this publisher",
+    "handshake": "it didn't speak ZeroMQ's protocol as the endpoint asks for it: with security curve it needs "
+    "CURVE and this switch's public key, otherwise neither",
+    "flood": "it had been let in, but sent megabytes of subscriptions; find out what that program does",
+    "busy": "FreeSWITCH was too busy to say whether an access list has its address; it tries again by itself",
+}
+"""Each reason in words that say what to do."""
+
+
+@dataclass
+class Refusal:
+    """How many connections, and the latest of them: its address and its key's name, empty where not known."""
+
+    count: int = 0
+    address: str = ""
+    key: str = ""
+
+
+class Refusals:
+    """Those of one publisher, by endpoint and reason. Written by the access handler only."""
+
+    def __init__(self) -> None:
+        self.by_reason: dict[tuple[str, str], Refusal] = {}
+
+    def add(self, endpoint: str, reason: str, address: str, key: str = "") -> None:
+        """One more; a peer comes back every few seconds and counts each time."""
+        refusal = self.by_reason.setdefault((endpoint, reason), Refusal())
+        refusal.count += 1
+        refusal.address, refusal.key = address, key
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return sum(refusal.count for refusal in list(self.by_reason.values()))

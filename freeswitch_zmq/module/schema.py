@@ -1,0 +1,157 @@
+"""What may stand in event_zmq.conf.xml: a table of parameters for each section, and what comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from freeswitch_zmq.certificate import KeyPair, parse_public_key, read_secret_certificate
+from freeswitch_zmq.module.addresses import AddressList
+from freeswitch_zmq.module.filters import EventFilter, FieldFilter, HeaderFilter
+from freeswitch_zmq.module.parameters import Parameter, boolean, checked, choice, endpoint, not_yet, whole_number
+from freeswitch_zmq.wire import TopicFormat
+
+__all__ = [
+    "ACCESS",
+    "DEFAULT_BIND",
+    "PUBLISHER",
+    "SETTINGS",
+    "AccessConfig",
+    "Config",
+    "KeyConfig",
+    "PublisherConfig",
+    "Settings",
+]
+
+DEFAULT_BIND = "tcp://*:5556"
+
+SETTINGS = (
+    Parameter(
+        "threaded-system-exec",
+        choice("enforce", "require"),
+        "enforce",
+        "enforce: switch it on when it is off and keep it on; require: refuse to start when it is off",
+    ),
+    Parameter("io-threads", whole_number(1, 16), "1", "I/O threads of the ZeroMQ context; taken up at a start"),
+    Parameter("ipv6", boolean, "false", "listen on IPv6 as well"),
+)
+
+PUBLISHER = (
+    Parameter("bind", endpoint("bind"), None, "where to listen: tcp, ipc, inproc, tipc", repeatable=True),
+    Parameter(
+        "connect",
+        endpoint("connect"),
+        None,
+        "a collector to go to, or epgm and norm multicast",
+        repeatable=True,
+    ),
+    Parameter("framing", choice("single", "topic"), "single", "single: [JSON]; topic: [topic][JSON]"),
+    Parameter(
+        "format-fields",
+        checked(TopicFormat),
+        "Event-Name,Event-Subclass,Unique-ID",
+        "headers that make up the topic, joined with a dot; A|B: the first there is; #text: a literal",
+    ),
+    Parameter("event-filter", checked(EventFilter), "ALL", "events to take: names with * and ?, CUSTOM^subclass"),
+    Parameter("event-exclude", checked(EventFilter), "", "events to leave out, in the same form; wins"),
+    Parameter(
+        "header-filter",
+        checked(HeaderFilter),
+        None,
+        "Header = value, != value, ~ regex or !~ regex; all must hold",
+        repeatable=True,
+    ),
+    Parameter("fields", checked(FieldFilter), None, "header names to keep, with * and ?; without it all of them"),
+    Parameter(
+        "queue-size",
+        whole_number(1, 10_000_000),
+        "100000",
+        "events waiting in the switch before some are shed",
+    ),
+    Parameter("send-hwm", whole_number(1, 10_000_000), "100000", "events waiting for one slow subscriber"),
+    Parameter("replay-mb", not_yet("0", "replay"), "0", "megabytes held for replay; 0 holds nothing"),
+    Parameter("replay-events", whole_number(1, 100_000_000), "1000000", "events held for replay at most"),
+    Parameter(
+        "apply-inbound-acl",
+        checked(AddressList),
+        "loopback.auto",
+        "who may subscribe over tcp: a list of acl.conf.xml or a network (192.0.2.0/24); one that matches is enough",
+        repeatable=True,
+    ),
+    Parameter("security", choice("null", "curve"), "null", "null: let in by address; curve: by key and address"),
+    Parameter(
+        "server-public-key", parse_public_key, None, "with connect: the key that the collector must have; we use ours"
+    ),
+    Parameter("handshake-ms", whole_number(1, 600_000), "2000", "time for a peer to say who it is"),
+    Parameter("max-message-bytes", whole_number(1, 2**31 - 1), "65536", "largest message that a peer may send us"),
+)
+
+
+ACCESS = (
+    Parameter(
+        "server-secret-key-file",
+        read_secret_certificate,
+        None,
+        "the switch's own key, a .key_secret file that only FreeSWITCH's user can read",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`<settings>`; see the table above for what each means."""
+
+    threaded_system_exec: str
+    io_threads: int
+    ipv6: bool
+
+
+@dataclass(frozen=True)
+class PublisherConfig:
+    """A `<publisher>`; see the table above for what each means. Filters and formats are texts that were checked."""
+
+    name: str
+    bind: tuple[str, ...]
+    connect: tuple[str, ...]
+    framing: str
+    format_fields: str
+    event_filter: str
+    event_exclude: str
+    header_filter: tuple[str, ...]
+    fields: str
+    queue_size: int
+    send_hwm: int
+    replay_mb: str
+    replay_events: int
+    apply_inbound_acl: tuple[str, ...]
+    security: str
+    server_public_key: Optional[bytes]
+    handshake_ms: int
+    max_message_bytes: int
+
+
+@dataclass(frozen=True)
+class KeyConfig:
+    """A `<key>`: a peer that is known by its public key (32 bytes), and what it may do."""
+
+    name: str
+    public_key: bytes
+    publishers: tuple[str, ...]
+    allow: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AccessConfig:
+    """`<access>`. `server_keys` is the switch's own pair, None where no file is named."""
+
+    server_keys: Optional[KeyPair] = None
+    keys: tuple[KeyConfig, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole configuration without a mistake."""
+
+    settings: Settings
+    publishers: tuple[PublisherConfig, ...]
+    access: AccessConfig = field(default_factory=AccessConfig)
