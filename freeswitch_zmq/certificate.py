@@ -65,6 +65,11 @@ def read_secret_certificate(path: str) -> KeyPair:
     Raises:
         ValueError: it can't be read, others than its owner could have read it, or it holds no pair of keys.
     """
+    if not path.startswith("/"):
+        # It is not repeated: one who mixes the two up writes the key here.
+        raise ValueError("give the whole path of a file, such as /etc/freeswitch/tls/server.key_secret")
+    if _from_z85(path) is not None and not os.path.lexists(path):
+        raise ValueError("it looks like a key; put that into a file, and give the file's path")
     try:
         return _key_pair(path, _read_private(path))
     except ValueError as error:

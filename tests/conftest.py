@@ -40,6 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("live")
         if _Live.found is None and item.get_closest_marker("live"):
             item.add_marker(pytest.mark.skip(reason=NOT_FOUND))
+        callspec = getattr(item, "callspec", None)
+        if _Live.found is not None and callspec is not None and callspec.params.get("switch_kind") == "standin":
+            item.add_marker("twin")
 
 
 def pytest_runtest_call(item: pytest.Item) -> None:

@@ -35,11 +35,14 @@ def main() -> int:
             run_pass(
                 "the distribution's pyzmq and ujson",
                 python,
-                ["-m", "not live and not soak", *arguments],
+                ["-m", "not live and not soak", *_but_security(arguments)],
                 total,
             )
         )
-    codes.append(run_pass("the newest pyzmq and ujson", Path(sys.executable), arguments, total))
+    # What has run on the stand-in above runs here on a real FreeSWITCH, where one was found.
+    codes.append(
+        run_pass("the newest pyzmq and ujson", Path(sys.executable), ["-m", "not soak and not twin", *arguments], total)
+    )
     failed = total["failures"] + total["errors"]
     passed = total["tests"] - failed - total["skipped"]
     # A run that ended badly without a failed test (interrupted, crashed, nothing collected) is a failure too.
@@ -51,6 +54,11 @@ def main() -> int:
     _SUMMARY.write_text(summary + "\n", "utf-8")
     print(summary, flush=True)
     return 1 if failed else 0
+
+
+def _but_security(arguments: list[str]) -> list[str]:
+    """tests/security takes minutes and runs below; on a switch it has the distribution's packages anyway."""
+    return arguments or ["--ignore=tests/security"]
 
 
 def _make_debian() -> Optional[str]:

@@ -12,7 +12,7 @@ from freeswitch_zmq.module.proxy import Endpoint, EndpointOptions
 from freeswitch_zmq.module.publication import Publication, endpoint_options
 from freeswitch_zmq.module.schema import Config
 
-__all__ = ["EndpointChange", "open_freed"]
+__all__ = ["EndpointChange"]
 
 
 class EndpointChange:
@@ -47,7 +47,7 @@ class EndpointChange:
                 self._old.remove((owner, old))
                 self._closed_early.append((owner, replace(old.options, address=old.address)))
                 self._close(owner, old)
-            self._opened.append((publication, open_freed(publication, options)))
+            self._opened.append((publication, _open_freed(publication, options)))
 
     def _sort_out(self) -> list[tuple[Publication, EndpointOptions]]:
         """Which endpoints stay, which are to be closed, and (returned) which are to be opened."""
@@ -98,7 +98,7 @@ class EndpointChange:
             publication.close_endpoint(endpoint)
         for publication, options in self._closed_early:
             try:
-                open_freed(publication, options)
+                _open_freed(publication, options)
             except StartError as error:
                 problems.append(str(error))
         if problems:
@@ -113,7 +113,7 @@ class EndpointChange:
         return words
 
 
-def open_freed(publication: Publication, options: EndpointOptions) -> Endpoint:
+def _open_freed(publication: Publication, options: EndpointOptions) -> Endpoint:
     """Opens an endpoint whose address one of ours had until just now: libzmq's I/O thread lets go of it a bit later."""
     deadline = time.monotonic() + 1.0
     path = options.address.partition("ipc://")[2]

@@ -6,6 +6,7 @@ Access control is only asked about peers that can speak CURVE with our key; who 
 from __future__ import annotations
 
 import struct
+import time
 
 import zmq
 
@@ -16,22 +17,57 @@ __all__ = ["EVENTS", "Connections"]
 
 EVENTS = int(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 
-BURST_BYTES = 2_000_000
-RATE_BYTES = 256_000
-"""What a peer may send: so much at once and so much a second on the average. Subscribers send subscriptions, some 50
-bytes each; libzmq takes up to 45 times as much memory for them, and while a peer sends long ones without a pause (60 KB
-and more, seen with libzmq 4.3.4) does nothing else for the endpoint."""
+BURST_BYTES = 500_000
+RATE_BYTES = 16_000
+ALL_BYTES = 32_000_000
+"""What a peer may send: so much at once, so much a second on the average, and so much until it has to connect again.
+Subscribers send subscriptions, some 50 bytes each. libzmq takes up to 45 times as much memory for them, and keeps a
+message that never ends, 64 bytes for each frame of two, where nobody sees it."""
+
+ENDPOINT_BURST_BYTES = 2_000_000
+ENDPOINT_RATE_BYTES = 128_000
+"""The same for all peers of an endpoint together. libzmq needs 0.16 s for a megabyte, and sends nothing meanwhile."""
+
+STRANGERS_AT_ONCE = 200
+"""Beyond so many connections, those from where nobody may come in, or nobody has yet, are ended at once: each holds a
+file descriptor of FreeSWITCH's until it has been refused, and for handshake-ms after that."""
+
+YOUNG_SECONDS = 1.0
+"""Connections that have just come are looked at each time: some go before the next look at all of them."""
 
 _EVENT = struct.Struct("=HI")
 
 
+class _Level:
+    """Goes up with every byte and down by `rate` a second."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self.now = 0.0
+
+        self._at = time.monotonic()
+
+    def add(self, count: int) -> None:
+        """So many bytes came since the last time."""
+        now = time.monotonic()
+        self.now = max(0.0, self.now + count - self._rate * (now - self._at))
+        self._at = now
+
+
 class _Connection:
-    """One, and how much it sent: `level` goes up with every byte and down by RATE_BYTES a second."""
+    """One that is open; `ends` is None when nothing is known of it, or it is about to end."""
 
     def __init__(self, ends: descriptors.Ends | None) -> None:
         self.ends = ends
+        self.address = ends.address if ends is not None else ""
+        self.opened = time.monotonic()
         self.received = 0
-        self.level = 0.0
+        self.level = _Level(RATE_BYTES)
+
+    @property
+    def is_young(self) -> bool:
+        """Whether it has just come."""
+        return time.monotonic() - self.opened < YOUNG_SECONDS
 
 
 class Connections:
@@ -44,7 +80,8 @@ class Connections:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._open: dict[int, _Connection] = {}
-        self._failed = False
+        self._failed = 0
+        self._level = _Level(ENDPOINT_RATE_BYTES)
 
     def update(self, frames: list[bytes]) -> None:
         """Takes a message of libzmq's monitor: event and value, the endpoint."""
@@ -53,32 +90,81 @@ class Connections:
             ends = descriptors.ends_of(value)
             # libzmq may have closed it by now, and FreeSWITCH opened something else under the same number.
             ours = ends is not None and frames[1].endswith(b":%d" % ends.local_port)
-            self._open[value] = _Connection(ends if ours else None)
+            self._came(value, _Connection(ends if ours else None))
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-            self._failed = True
+            self._failed += 1
+            self._rule.given_up = True
         elif event == zmq.EVENT_DISCONNECTED:
-            # Which connection failed is told by what follows: that it is gone. (With several I/O threads another one
-            # may come in between; then the log names that one.)
-            gone = self._open.pop(value, None)
-            if self._failed:
-                self._rule.refuse("handshake", gone.ends.address if gone is not None and gone.ends is not None else "")
-            self._failed = False
+            self._went(self._open.pop(value) if value in self._open else _Connection(None))
         self._rule.connections = len(self._open)
 
-    def cut_floods(self, seconds: float) -> None:
+    def _came(self, fd: int, connection: _Connection) -> None:
+        self._open[fd] = connection
+        crowded = len(self._open) > STRANGERS_AT_ONCE
+        if crowded and connection.ends is not None and self._rule.is_stranger(connection.address):
+            self._end(fd, connection, "crowd")
+
+    def _went(self, connection: _Connection) -> None:
+        # Which connection failed is told by what follows: that it is gone. (With several I/O threads another one may
+        # come in between; then the log names that one.)
+        failed = self._failed > 0
+        self._failed -= failed
+        # One that was refused and goes on talking is refused only once.
+        if self._rule.ended(connection.address):
+            return
+        if failed:
+            self._rule.refuse("handshake", connection.address)
+        elif connection.ends is not None and connection.is_young:
+            self._rule.conduct.came_and_went(connection.address)
+
+    @property
+    def has_young(self) -> bool:
+        """Whether one has just come."""
+        newest = next(reversed(self._open.values()), None)
+        return newest is not None and newest.is_young
+
+    def cut_floods(self, all_of_them: bool) -> None:
         """Ends connections whose peers send more than a subscriber has to say.
 
         Args:
-            seconds: since the last time.
+            all_of_them: whether to look at all connections, or only at those that have just come.
         """
-        for fd, connection in self._open.items():
-            ends = connection.ends
-            if ends is None:
+        came = 0
+        # The newest are at the end.
+        for fd, connection in reversed(self._open.items()):
+            if not (all_of_them or connection.is_young):
+                break
+            if connection.ends is None:
                 continue
             received = descriptors.bytes_received(fd)
-            connection.level = max(0.0, connection.level + received - connection.received - RATE_BYTES * seconds)
-            connection.received = received
-            if connection.level > BURST_BYTES:
-                connection.ends = None  # what follows is the end of it
-                if descriptors.hang_up(fd, ends):
-                    self._rule.refuse("flood", ends.address)
+            new, connection.received = received - connection.received, received
+            came += new
+            connection.level.add(new)
+            if connection.level.now > BURST_BYTES or received > ALL_BYTES:
+                self._end(fd, connection, "flood")
+        self._level.add(came)
+        if self._level.now > ENDPOINT_BURST_BYTES:
+            self._cut_largest()
+
+    def _cut_largest(self) -> None:
+        """Ends those that sent most of late, until the rest is bearable."""
+        known = [each for each in self._open.items() if each[1].ends is not None]
+        for fd, connection in sorted(known, key=lambda each: each[1].level.now, reverse=True):
+            if self._level.now <= ENDPOINT_BURST_BYTES / 2 or connection.level.now <= 0:
+                break
+            self._level.now -= connection.level.now
+            self._end(fd, connection, "flood")
+
+    def end_all(self) -> None:
+        """Ends all of them."""
+        for fd, connection in self._open.items():
+            if connection.ends is not None:
+                descriptors.hang_up(fd, connection.ends)
+                connection.ends = None
+
+    def _end(self, fd: int, connection: _Connection, reason: str) -> None:
+        ends, connection.ends = connection.ends, None  # what follows is the end of it
+        if ends is not None and descriptors.hang_up(fd, ends):
+            self._rule.refuse(reason, ends.address)
+            if reason == "flood":
+                self._rule.conduct.flooded(ends.address)

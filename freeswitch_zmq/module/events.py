@@ -161,13 +161,20 @@ class Pump(Worker):
         pop = self._consumer.pop
         event = pop(wait_ms)
         # After the wait, so that an event is judged by the subscriptions of now.
-        more = [publisher.update_subscriptions() for publisher in self._publishers]
+        more = [self._update_subscriptions(publisher) for publisher in self._publishers]
         self._hurry = any(more)
         taken = 0
         while event is not None:
             self._offer(event)
             taken += 1
             event = pop(0) if taken < most else None
+
+    def _update_subscriptions(self, publisher: Publisher) -> bool:
+        try:
+            return publisher.update_subscriptions()
+        except Exception as error:  # noqa: BLE001  # the event that was taken must not be lost
+            self.on_error(error)
+            return False
 
     def _offer(self, event: host.Event) -> None:
         name: str = event.getType()

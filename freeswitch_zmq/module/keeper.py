@@ -79,7 +79,7 @@ class Keeper(Worker):
         publications = list(self._running.publications.values())
         self.warn(now, publications)
         self._look_for_the_dead()
-        if any(endpoint.tripped for each in publications for endpoint in each.endpoints):
+        if any(endpoint.tripped or endpoint.given_up for each in publications for endpoint in each.endpoints):
             self._mend()
         if now - self._rated >= RATE_SECONDS:
             self._rate(now - self._rated, publications)

@@ -30,10 +30,15 @@ class KeyRing:
 
     def __init__(self, keys: Sequence[KeyConfig]) -> None:
         self.let_in: dict[str, LetIn] = {}
+        self._by_key: dict[bytes, KeyConfig] = {}
         self.configure(keys)
 
     def configure(self, keys: Sequence[KeyConfig]) -> None:
         """Other keys from now on."""
+        before = {key.name: key.public_key for key in self._by_key.values()}
+        for key in keys:
+            if before.get(key.name, key.public_key) != key.public_key:
+                self.let_in.pop(key.name, None)
         self.let_in = {**{key.name: LetIn() for key in keys}, **self.let_in}
         self._by_key = {key.public_key: key for key in keys}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+import time
 from typing import Callable, Optional
 
 import zmq
@@ -20,7 +20,10 @@ INPROC_HWM = 1000
 REPORTS_A_ROUND = 200
 """Subscriptions read in one go, so that a peer that sends them without end can't keep events from flowing."""
 
-SUBSCRIPTIONS_SIZE = 16_000_000
+STUCK_SECONDS = 5.0
+"""An endpoint that takes no event for so long is opened anew."""
+
+SUBSCRIPTIONS_SIZE = 4_000_000
 """What the subscribers of an endpoint may have subscribed to (`Subscriptions.size`). libzmq takes up to 45 times as
 much memory for it (measured with libzmq 4.3.4), and frees it only when the endpoint's socket goes."""
 
@@ -35,8 +38,10 @@ class Link:
         address: where the endpoint's thread connects.
         probe_address: where its network socket listens for the checks of `Subscriptions`.
         subscriptions: what its subscribers want.
-        gone: set by the endpoint's thread when it ends; nothing is sent any more.
-        on_overrun: called when the subscribers have subscribed to more than SUBSCRIPTIONS_SIZE.
+        gone: nothing is sent any more, because the endpoint has ended or is about to.
+        ended: set by the endpoint's thread when it ends.
+        on_overrun: called when the subscribers have subscribed to more than SUBSCRIPTIONS_SIZE, or keep the proxy from
+            taking events.
     """
 
     def __init__(self, context: Context) -> None:
@@ -44,10 +49,13 @@ class Link:
         self.address = f"inproc://event_zmq-link-{name}"
         self.probe_address = f"inproc://event_zmq-probe-{name}"
         self.subscriptions = Subscriptions()
-        self.gone = False
+        self.gone = self.ended = False
         self.on_overrun: Callable[[], None] = lambda: None
-        self._context = context
-        self._probe: zmq.Socket[bytes] | None = None
+        self._stuck_since = 0.0
+        self._probe = context.socket(zmq.XSUB)
+        self._probe.set(zmq.LINGER, 0)
+        self._probe.set(zmq.SNDHWM, 0)
+        self._probe.connect(self.probe_address)
         self._socket = context.socket(zmq.PAIR)
         self._socket.set(zmq.LINGER, 0)
         # A full pipe means that the proxy thread is behind: the events stay in the publisher's queue, where they are
@@ -64,8 +72,17 @@ class Link:
             # Only a first frame meets a full pipe: the rest of a message goes where its beginning went.
             self._socket.send(message, zmq.NOBLOCK)
         except zmq.Again:
+            self._stuck()
             return False
+        self._stuck_since = 0.0
         return True
+
+    def _stuck(self) -> None:
+        """The proxy thread takes nothing. Not for long, or the other endpoints of the publisher have to wait for it."""
+        now = time.monotonic()
+        self._stuck_since = self._stuck_since or now
+        if now - self._stuck_since > STUCK_SECONDS:
+            self.on_overrun()
 
     def update_subscriptions(self) -> bool:
         """Reads what subscribers told since the last time. True when there may be more."""
@@ -76,22 +93,13 @@ class Link:
                 break
             check = self.subscriptions.update(self._socket.recv(zmq.NOBLOCK))
             if check:
-                self._ask(check)
-        if self.subscriptions.size > SUBSCRIPTIONS_SIZE and not self.gone:
+                self._probe.send_multipart(check, zmq.NOBLOCK)
+        if (self.gone or self.subscriptions.size > SUBSCRIPTIONS_SIZE) and not self.ended:
             self.on_overrun()
         return more
 
-    def _ask(self, check: Sequence[bytes]) -> None:
-        if self._probe is None:
-            self._probe = self._context.socket(zmq.XSUB)
-            self._probe.set(zmq.LINGER, 0)
-            self._probe.set(zmq.SNDHWM, 0)
-            self._probe.connect(self.probe_address)
-        self._probe.send_multipart(check, zmq.NOBLOCK)
-
     def close(self) -> None:
         """What was handed over still reaches the proxy."""
-        self.gone = True
-        for socket in (self._socket, self._probe):
-            if socket is not None:
-                socket.close()
+        self.gone = self.ended = True
+        self._socket.close()
+        self._probe.close()

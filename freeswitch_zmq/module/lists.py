@@ -7,9 +7,10 @@ take as long as whoever answers them. So it is asked without the GIL, and never 
 from __future__ import annotations
 
 import queue
+import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
 from freeswitch_zmq.errors import EventZmqError
@@ -36,6 +37,12 @@ class ListQuestion:
     address: str
     about: object
     allowed: bool | None = None
+    asked: float = field(default_factory=time.monotonic)
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was asked."""
+        return time.monotonic() - self.asked
 
 
 class Lists(Worker):

@@ -33,7 +33,14 @@ PEER_HWM = 10
 """Messages of one peer between the network and the proxy. They are subscriptions only; with few of them a peer that
 sends without end fills less of the memory. (With 1 no subscription comes through CURVE: libzmq 4.3.4, 4.3.5.)"""
 
+MESSAGE_BYTES = 2048
+"""The largest message that is taken from a peer, whatever max-message-bytes allows beyond. What libzmq does with a
+subscription takes time with each byte of it; a peer that came, subscribed to 60,000 bytes and went, again and again,
+kept an endpoint from sending anything else (with 2,000 nobody noticed, libzmq 4.3.4)."""
+
 TRIP_AGAIN_SECONDS = 0.1
+
+GIVEN_UP_SECONDS = 5.0
 
 LINGER_MS = 400
 """What is on its way to subscribers at a stop gets this long; a subscriber that doesn't read can't hold it up more."""
@@ -72,6 +79,11 @@ class EndpointOptions:
         """Whether peers are let in one by one."""
         return self.acl is not None or (self.curve is not None and not self.connect)
 
+    @property
+    def connects_by_handshake(self) -> bool:
+        """Whether it goes to a collector that could refuse it."""
+        return self.connect and self.address.startswith(("tcp://", "ipc://", "tipc://"))
+
     def same_socket(self, other: EndpointOptions) -> bool:
         """Whether going from one to the other keeps the socket and its connections.
 
@@ -95,8 +107,8 @@ class Endpoint(Worker):
         context: the module's.
         link: the publisher's end.
         options: see there.
-        access: lets peers in; None where they need not ask.
-        rule: whom it lets in.
+        access: lets peers in.
+        rule: whom it lets in, and what is known of its connections; None where there is nothing to know.
         on_error: called with an exception that ended the proxy.
 
     Attributes:
@@ -120,6 +132,7 @@ class Endpoint(Worker):
         self.rule = rule
         self.tripped = False
         self._trip_again = 0.0
+        self._opened = time.monotonic()
         self.linger_ms = LINGER_MS
         self._context = context
         self._access = access
@@ -170,8 +183,8 @@ class Endpoint(Worker):
         front.set(zmq.RCVHWM, PEER_HWM)
         front.set(zmq.IPV6, int(options.ipv6))
         front.set(zmq.HANDSHAKE_IVL, options.handshake_ms)
-        front.set(zmq.MAXMSGSIZE, options.max_message_bytes)
-        if self.rule is not None:
+        front.set(zmq.MAXMSGSIZE, min(options.max_message_bytes, MESSAGE_BYTES))
+        if options.guarded and self.rule is not None:
             front.set_string(zmq.ZAP_DOMAIN, self.rule.domain)
             front.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without it everybody would get in while nobody answers
         if options.curve is not None:
@@ -202,7 +215,9 @@ class Endpoint(Worker):
                 zmq.proxy_steerable(self._back, self._front, None, self._control)
                 break
             except zmq.Again:
-                # In the middle of a message: what a peer sends in several frames is passed on as far as it is news.
+                # In the middle of a message: what a peer sends in several frames is passed on as far as it is news. It
+                # is ended here, because until its end the pump sees nothing of it.
+                self._back.send(b"", zmq.NOBLOCK)
                 if self.stopping or self.tripped:
                     break
             except zmq.ZMQError:
@@ -220,21 +235,37 @@ class Endpoint(Worker):
 
     def close(self) -> None:
         """See `Worker`."""
-        self.link.gone = True
+        self.link.gone = self.link.ended = True
         for socket in (self._back, self._control):
             if socket is not None:
                 socket.close()
-        if self._front is not None:
+        if self._front is None:
+            return
+        try:
             if self._monitor is not None:
                 self._front.disable_monitor()
-                self._access.unwatch(self._monitor)
+        finally:  # it fails when the context is being ended, and then the monitor is ended by that
             self._front.close(self.linger_ms)
+            if self._monitor is not None:
+                self._access.unwatch(self._monitor)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether libzmq has given the collector up, some time ago: it may be right by now."""
+        if self.rule is None or not self.options.connect or not self.rule.given_up:
+            return False
+        return time.monotonic() - self._opened > GIVEN_UP_SECONDS
 
     def let_in(self, acl: tuple[str, ...]) -> None:
         """Other addresses from now on, also when it is opened anew; connections that are there stay."""
         if self.rule is not None and self.options.acl is not None:
             self.options = replace(self.options, acl=acl)
             self.rule.configure(acl)
+
+    def end_connections(self) -> None:
+        """Ends those of tcp peers, who then can't keep the proxy busy."""
+        if self._monitor is not None:
+            self._access.end_connections(self._monitor)
 
     def trip(self) -> None:
         """Ends it because of what its subscribers sent. From the pump's thread, so it doesn't wait for anybody.
@@ -244,7 +275,7 @@ class Endpoint(Worker):
         now = time.monotonic()
         if now >= self._trip_again:
             self._trip_again = now + TRIP_AGAIN_SECONDS
-            self.tripped = True
+            self.tripped = self.link.gone = True  # other endpoints must not wait for it
             self._send_terminate(0)
 
     def wake(self) -> None:

@@ -18,6 +18,7 @@ from freeswitch_zmq.module.schema import AccessConfig, PublisherConfig, Settings
 
 __all__ = ["Publication", "endpoint_options", "open_to_others"]
 
+STOP_SECONDS = 1.0
 _LOOPBACK_HOSTS = ("tcp://127.", "tcp://[::1]:", "tcp://localhost:", "tcp://lo:")
 
 
@@ -61,7 +62,7 @@ class Publication:
             StartError: it can't be bound or connected.
         """
         link = self._in_pump(self.publisher.open_link)
-        rule = self._make_rule(options) if options.guarded else None
+        rule = self._make_rule(options) if options.guarded or options.connects_by_handshake else None
         endpoint = Endpoint(self._context, link, options, self._access, rule, self._on_error)
         link.on_overrun = endpoint.trip
         try:
@@ -75,9 +76,17 @@ class Publication:
     def _make_rule(self, options: EndpointOptions) -> Rule:
         domain = f"{self.config.name}-{secrets.token_hex(8)}"
         rule = Rule(
-            self.config.name, options.address, options.acl, options.curve is not None, self._ring, self.refusals, domain
+            self.config.name,
+            options.address,
+            options.acl,
+            options.curve is not None,
+            self._ring,
+            self.refusals,
+            domain,
         )
-        self._access.rules[domain] = rule  # before the first peer can come
+        rule.patience = options.handshake_ms / 1000
+        if options.guarded:
+            self._access.rules[domain] = rule  # before the first peer can come
         return rule
 
     def close_endpoint(self, endpoint: Endpoint, linger: bool = True) -> bool:
@@ -87,11 +96,20 @@ class Publication:
             endpoint: one of ours.
             linger: whether what was handed to it still goes out, within `proxy.LINGER_MS`.
         """
-        self.endpoints = [other for other in self.endpoints if other is not endpoint]
+        if endpoint.rule is not None:
+            self._access.rules.pop(endpoint.rule.domain, None)  # nobody comes in any more
         if not linger:
             endpoint.linger_ms = 0
-        gone = endpoint.stop()
-        self._forget(endpoint)
+        try:
+            # One whose peers keep it busy hears of it only when they are gone.
+            gone = endpoint.stop(STOP_SECONDS)
+            if not gone:
+                endpoint.end_connections()
+                gone = endpoint.stop()
+        finally:
+            self._forget(endpoint)
+        if gone:
+            self.endpoints = [other for other in self.endpoints if other is not endpoint]
         return gone
 
     def _forget(self, endpoint: Endpoint) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["REASONS", "Refusal", "Refusals"]
+__all__ = ["AT_THE_END", "REASONS", "Refusal", "Refusals"]
 
 REASONS: Mapping[str, str] = {
     "address": "apply-inbound-acl doesn't have its address; if it is to come in, add the address there (a list of "
@@ -14,10 +14,15 @@ REASONS: Mapping[str, str] = {
     "publisher": "its <key> in <access> doesn't name this publisher",
     "handshake": "it didn't speak ZeroMQ's protocol as the endpoint asks for it: with security curve it needs "
     "CURVE and this switch's public key, otherwise neither",
-    "flood": "it had been let in, but sent megabytes of subscriptions; find out what that program does",
+    "flood": "it sent more than a subscriber has to say, or came and went without a pause, and nobody comes in from "
+    "its address for some seconds; find out what that program does",
+    "crowd": "too many connections were there that had not been let in yet; find out who opens them",
     "busy": "FreeSWITCH was too busy to say whether an access list has its address; it tries again by itself",
 }
 """Each reason in words that say what to do."""
+
+AT_THE_END = ("handshake", "crowd")
+"""Those that are told by the end of the connection. After the others it is still there for some time."""
 
 
 @dataclass

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from freeswitch_zmq.module.addresses import AddressList, peer_address
+from freeswitch_zmq.module.conduct import Conduct
 from freeswitch_zmq.module.keys import KeyRing
-from freeswitch_zmq.module.refusals import Refusals
+from freeswitch_zmq.module.refusals import AT_THE_END, Refusals
 
 __all__ = ["ASK", "LET_IN", "Rule"]
 
 LET_IN = ""
+REFUSED_OPEN_AT_MOST = 10_000
+WELCOME_AT_MOST = 10_000
 ASK = "ask"
 """Only FreeSWITCH knows: it has to be asked whether one of `list_names` has the address."""
 
@@ -29,6 +33,10 @@ class Rule:
     Attributes:
         domain: what libzmq calls the endpoint when it asks; unique.
         connections: peers that are connected or about to be.
+        conduct: how peers have behaved here.
+        patience: seconds that a peer may take to be let in, `handshake-ms`.
+        given_up: by libzmq, because the other side of a connection that we make spoke something else. It has to be made
+            anew.
     """
 
     def __init__(
@@ -45,6 +53,11 @@ class Rule:
         self.endpoint = endpoint
         self.domain = domain
         self.connections = 0
+        self.given_up = False
+        self.conduct = Conduct()
+        self.patience = 2.0
+        self._refused_open: dict[str, tuple[int, float]] = {}
+        self._welcome: set[str] = set()
         self.refusals = refusals
         self._curve = curve
         self._ring = ring
@@ -65,6 +78,8 @@ class Rule:
         verdict = self._judge_address(address)
         if verdict not in (LET_IN, ASK):
             return verdict
+        if self.conduct.is_away(address):
+            return "flood"
         return self.judge_key(mechanism, key) or verdict
 
     def _judge_address(self, address: str) -> str:
@@ -91,11 +106,33 @@ class Rule:
 
     def let_in(self, address: str, key: bytes) -> str:
         """Notes that it was let in. Returns the name of its key, empty without one."""
+        if len(self._welcome) >= WELCOME_AT_MOST:
+            self._welcome.clear()
+        self._welcome.add(address)
         if not self._curve:
             return ""
         self._ring.note_let_in(key, address)
         return self._ring.name(key)
 
+    def is_stranger(self, address: str) -> bool:
+        """Whether nothing speaks for a peer there: no network of ours has its address, and nobody there was let in."""
+        return address not in self._welcome and self._judge_address(address) != LET_IN
+
     def refuse(self, reason: str, address: str, key: bytes = b"") -> None:
         """Counts that it was not let in."""
         self.refusals.add(self.endpoint, reason, address, self._ring.name(key) if key else "")
+        if reason not in AT_THE_END:
+            if len(self._refused_open) >= REFUSED_OPEN_AT_MOST:
+                self._refused_open.clear()
+            count, _ = self._refused_open.get(address, (0, 0.0))
+            self._refused_open[address] = count + 1, time.monotonic()
+
+    def ended(self, address: str) -> bool:
+        """A connection from there has ended. Whether it was, or may have been, one that had been refused."""
+        count, at = self._refused_open.pop(address, (0, 0.0))
+        # libzmq ends what was refused after `handshake-ms`; what had gone before that leaves a mark.
+        if not count or time.monotonic() - at > self.patience + 1.0:
+            return False
+        if count > 1:
+            self._refused_open[address] = count - 1, at
+        return True

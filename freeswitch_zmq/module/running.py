@@ -12,7 +12,7 @@ import zmq
 
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module.access import Access
-from freeswitch_zmq.module.change import EndpointChange, open_freed
+from freeswitch_zmq.module.change import EndpointChange
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.events import Pump
 from freeswitch_zmq.module.faults import Faults
@@ -103,10 +103,12 @@ class Running:
             change.open_new()
             self.pump.call(lambda: self._take_up(config, added))
         except BaseException:
-            for name in added:
-                self._remove_publication(name)
             self.ring.configure(old)
-            change.undo()
+            try:
+                for name in added:
+                    self._remove_publication(name)
+            finally:
+                change.undo()
             raise
         self.ring.configure(config.access.keys)
         self.ring.forget_others()
@@ -146,16 +148,22 @@ class Running:
             publication.close_endpoint(endpoint)
         self.pump.call(publication.publisher.close)
 
-    def reopen_tripped(self) -> list[str]:
-        """Opens endpoints anew that ended because of what their subscribers sent. Gives their addresses.
+    def reopen(self) -> list[str]:
+        """Opens endpoints anew that ended because of what their subscribers sent, or that libzmq gave up.
+
+        Returns:
+            The addresses of the former.
 
         Raises:
             StartError: one can't be opened; it is tried again at the next call.
         """
         reopened = []
         for publication in self.publications.values():
+            for endpoint in [each for each in publication.endpoints if each.given_up]:
+                publication.close_endpoint(endpoint)
+                publication.open_endpoint(endpoint.options)
             for endpoint in [each for each in publication.endpoints if each.tripped and not each.alive]:
-                new = open_freed(publication, replace(endpoint.options, address=endpoint.address))
+                new = publication.open_endpoint(replace(endpoint.options, address=endpoint.address))
                 # The configuration's own words, by which a reload finds it.
                 new.options = endpoint.options
                 publication.close_endpoint(endpoint)

@@ -10,7 +10,7 @@ from typing import Any
 
 import zmq
 
-from freeswitch_zmq.errors import EventZmqError, StateError
+from freeswitch_zmq.errors import EventZmqError, StartError, StateError
 from freeswitch_zmq.module import forksafety, host, status
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.keeper import Keeper
@@ -20,6 +20,7 @@ from freeswitch_zmq.module.source import await_commands, read_config, reload_xml
 __all__ = ["Service"]
 
 _SHUTDOWN_WAIT_SECONDS = 0.2
+MEND_TOLD_SECONDS = 10.0
 
 
 class Service:
@@ -38,6 +39,7 @@ class Service:
         self._started = 0.0
         self._shutdown = False
         self._opening: Running | None = None
+        self._mend_told = 0.0
 
     @contextlib.contextmanager
     def _alone(self, doing: str) -> Iterator[None]:
@@ -141,15 +143,20 @@ class Service:
         try:
             with self._alone("opening an endpoint anew"):
                 if self._running is not None:
-                    for address in self._running.reopen_tripped():
+                    for address in self._running.reopen():
                         host.log(
                             "WARNING",
-                            f"the subscribers at {address} subscribed to more than an endpoint may hold; it was opened "
-                            "anew, and all of them had to come back. Find the one that sends so many subscriptions: "
-                            "`python event_zmq status` says who may come in there",
+                            f"the subscribers at {address} subscribed to more than an endpoint may hold, or kept it "
+                            "from sending anything; it was opened anew, and all of them had to come back. Find "
+                            "the one that sends so many subscriptions: `python event_zmq status` says who came in",
                         )
         except StateError:
             pass
+        except StartError as error:  # it is tried again in half a second; an address takes a moment to become free
+            now = time.monotonic()
+            if now - self._mend_told > MEND_TOLD_SECONDS:
+                self._mend_told = now
+                host.log("ERR", f"an endpoint that ended can't be opened anew yet: {error}")
 
     def status(self) -> dict[str, Any]:
         """What `status json` prints."""

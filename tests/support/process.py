@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,13 @@ def proc_status(pid: int, field: str) -> int:
             if name == field:
                 return int(value.split()[0])
     raise KeyError(field)
+
+
+def proc_cpu(pid: int) -> float:
+    """Seconds of processor time that the process has used."""
+    text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def proc_fds(pid: int) -> int:

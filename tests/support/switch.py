@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from .configuration import param, render
 from .esl import Esl, EslError, Text
-from .process import Child, proc_fds, proc_status
+from .process import Child, proc_cpu, proc_fds, proc_status
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -254,6 +254,10 @@ class Switch(abc.ABC):
     def rss_kb(self) -> int:
         """Resident memory in kB."""
         return proc_status(self.pid, "VmRSS")
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used."""
+        return proc_cpu(self.pid)
 
     def threads(self) -> int:
         """How many threads it has."""

@@ -50,6 +50,7 @@ class RawPeer:
 
     def __init__(self, endpoint: str, source: str = "") -> None:
         self.socket = socket.create_connection(place(endpoint), 10.0, (source, 0) if source else None)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> RawPeer:
         return self
@@ -77,6 +78,14 @@ class RawPeer:
         self.receive(GREETING_BYTES)
         length = self.receive(2)[1]
         assert self.receive(length).startswith(b"\x05READY")
+
+    def comes_in(self) -> bool:
+        """The same as a subscriber; false when the other side doesn't want it."""
+        try:
+            self.shake_hands()
+        except (AssertionError, OSError):
+            return False
+        return True
 
     def receive(self, count: int) -> bytes:
         """So many bytes; fails when the connection is closed before."""

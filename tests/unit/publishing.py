@@ -61,7 +61,7 @@ class Player:
 
     def end(self) -> None:
         """As an endpoint's thread ends."""
-        self.link.gone = True
+        self.link.gone = self.link.ended = True
         self.close()
 
     def close(self) -> None:

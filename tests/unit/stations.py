@@ -131,7 +131,8 @@ def _has(subscriber: Subscriber, mark: str) -> bool:
     """Whether that is among the events that are there; they are read."""
     found = False
     while subscriber.socket.poll(0 if found else 10):
-        found = found or subscriber.event().get("Mark") == mark
+        event = subscriber.event()  # also what comes behind it: it would be there for ever
+        found = found or event.get("Mark") == mark
     return found
 
 

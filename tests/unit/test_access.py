@@ -239,6 +239,23 @@ def test_nobody_else_waits_while_freeswitch_does_not_answer(
     assert errors == []
 
 
+def test_an_answer_of_freeswitchs_goes_on_at_once(
+    direct: DirectLists, access: Access, asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_module, "POLL_MS", 3000)
+    access.rules["events"] = a_rule("lan")
+    started = time.monotonic()
+    for number in range(5):
+        direct.gate.clear()
+        asking.send(*zap(b"192.0.2.%d" % (number % 2 + 1)))
+        assert direct.waiting.wait(5.0)
+        direct.gate.set()
+        assert asking.reply()[2] == (b"300" if number % 2 else b"200")
+    assert time.monotonic() - started < 2.0
+    # And when nobody waits any more it sleeps as long as before.
+    assert access._asked == 0
+
+
 def test_when_too_many_wait_the_others_are_refused_at_once(
     direct: DirectLists, context: Context, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +320,31 @@ def test_a_key_that_is_taken_away_while_freeswitch_is_asked_is_not_let_in(
     [((_, reason), _)] = rule.refusals.by_reason.items()
     assert reason == ("key" if publishers is None else "publisher")
     assert not any(record.count for record in ring.let_in.values())
+
+
+def test_other_lists_while_freeswitch_is_asked_are_no_answer(
+    direct: DirectLists, access: Access, asking: Asking
+) -> None:
+    rule = access.rules["events"] = a_rule("lan")
+    direct.gate.clear()
+    asking.send(*zap(b"192.0.2.1"))
+    assert direct.waiting.wait(5.0)
+    rule.configure(("wan",))
+    direct.gate.set()
+    # It comes back, and then the new ones are asked.
+    assert asking.reply() == REFUSED
+    assert rule.refusals.by_reason[("tcp://here", "busy")].count == 1
+    assert asking.ask(*zap(b"192.0.2.1")) == REFUSED
+    assert rule.refusals.by_reason[("tcp://here", "address")].count == 1
+
+
+def test_an_answer_that_comes_too_late_is_none(direct: DirectLists, access: Access, asking: Asking) -> None:
+    rule = access.rules["events"] = a_rule("lan")
+    rule.patience = 0.0  # libzmq has ended the connection by now
+    assert asking.ask(*zap(b"192.0.2.1")) == REFUSED
+    assert rule.refusals.by_reason[("tcp://here", "busy")].count == rule.refusals.count == 1
+    rule.patience = 2.0
+    assert asking.ask(*zap(b"192.0.2.1")) == let_in()
 
 
 def test_an_endpoint_that_is_closed_while_freeswitch_is_asked_lets_nobody_in(
@@ -539,7 +581,6 @@ def test_an_ipv4_peer_on_an_ipv6_socket_counts_as_ipv4(
 def test_one_that_sends_too_much_is_cut_off_and_nobody_else(
     switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_module, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(connections_module, "BURST_BYTES", 100_000)
     monkeypatch.setattr(connections_module, "RATE_BYTES", 1000)
     with Station(switch, publisher(*local())) as station:
@@ -554,6 +595,7 @@ def test_one_that_sends_too_much_is_cut_off_and_nobody_else(
                 assert number < 100_000
             peer.rest()
             assert number >= 90
+            wait_for(lambda: station.refused("flood"), "it to be counted")
             assert station.latest("flood") == ("127.0.0.7", "")
             wait_for(lambda: station.publication().publisher.subscriptions == 1, "its subscriptions to go")
             station.fire("CUSTOM", "end")

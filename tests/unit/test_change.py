@@ -12,8 +12,11 @@ import zmq
 import zmq.utils.monitor
 
 from freeswitch_zmq.errors import StartError
+from freeswitch_zmq.module import proxy as proxy_module
+from freeswitch_zmq.module import publication as publication_module
 from freeswitch_zmq.module.proxy import Endpoint
 from tests.support.module import Subscriber
+from tests.support.zmtp import RawPeer, greeting
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch
 from tests.unit.stations import Station, fire_until_heard, free_port, is_free
@@ -302,6 +305,28 @@ def test_what_was_opened_for_nothing_is_free_again(switch: FakeSwitch, port: int
     station.close()
 
 
+def test_reloads_that_fail_do_not_pile_up_anything(switch: FakeSwitch) -> None:
+    station = Station(switch, on("tcp://127.0.0.1:*"))
+    [kept] = station.addresses()
+    with pytest.raises(StartError):  # what is only opened at the first time
+        station.reload(on(kept, "tcp://192.0.2.1:*"))
+
+    def left() -> tuple[int, int, int]:
+        descriptors = len(list(Path("/proc/self/fd").iterdir()))
+        return descriptors, len(station.publication().publisher._links), len(station.running._access.rules)
+
+    with taken_port() as taken:
+        before = left()
+        for _ in range(5):
+            with pytest.raises(StartError):
+                station.reload(on(kept, taken), on("tcp://127.0.0.1:*", name="b"))
+            with pytest.raises(StartError):
+                station.reload(on(kept), on("tcp://127.0.0.1:*", taken, name="b"))
+        assert left()[1:] == before[1:] == (1, 1)
+        wait_for(lambda: left() <= before, "libzmq to close its descriptors")
+    station.close()
+
+
 def test_a_start_that_fails_leaves_nothing(switch: FakeSwitch, port: int) -> None:
     fresh = f"tcp://127.0.0.1:{port}"
     with taken_port() as taken:
@@ -330,6 +355,70 @@ def test_connections_that_we_make_come_and_go(switch: FakeSwitch, port: int) -> 
         assert endpoints(station) == was
         station.reload(publisher(*local(bind=kept)))
         assert station.addresses() == [kept]
+    station.close()
+
+
+def test_a_collector_that_spoke_something_else_is_gone_to_again(
+    switch: FakeSwitch, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy_module, "GIVEN_UP_SECONDS", 0.0)
+    collector_at = f"tcp://127.0.0.1:{port}"
+    with socket.socket() as wrong:
+        wrong.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        wrong.bind(("127.0.0.1", port))
+        wrong.listen()
+        wrong.settimeout(5.0)
+        station = Station(switch, publisher(*local(bind=[], connect=collector_at)))
+        [endpoint] = station.publication().endpoints
+        assert not endpoint.given_up
+        visitor, _ = wrong.accept()
+        with visitor:
+            visitor.sendall(greeting(b"CURVE"))
+            # libzmq doesn't try again by itself.
+            wait_for(lambda: endpoint.given_up, "the collector to be given up")
+    with zmq.Context() as context, context.socket(zmq.SUB) as collector:
+        collector.set(zmq.LINGER, 0)
+        collector.subscribe(b"")
+        wait_for(lambda: is_free(collector_at), "the port to be free")
+        collector.bind(collector_at)
+        assert station.running.reopen() == []
+        [again] = station.publication().endpoints
+        assert (again.alive, again.given_up, endpoint.alive) == (True, False, False)
+        fire_until_heard(switch, collector)
+        # While it is right nothing more is done.
+        assert station.running.reopen() == []
+        assert station.publication().endpoints == [again]
+    assert station.refused("handshake") == 1
+    station.close()
+
+
+def test_one_whose_peers_keep_it_busy_is_closed_all_the_same(
+    switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publication_module, "STOP_SECONDS", 0.05)
+    proxy = zmq.proxy_steerable
+    watched: list[Endpoint] = []
+
+    def busy_proxy(*sockets: zmq.Socket[bytes]) -> None:
+        try:
+            proxy(*sockets)
+        finally:
+            for endpoint in watched:
+                rule = endpoint.rule
+                assert rule is not None
+                wait_for(lambda rule=rule: rule.connections == 0, "its peers to be gone")  # type: ignore[misc]
+
+    monkeypatch.setattr(zmq, "proxy_steerable", busy_proxy)
+    station = Station(switch, on("tcp://127.0.0.1:*"))
+    [endpoint] = station.publication().endpoints
+    with RawPeer(endpoint.address) as peer:
+        peer.shake_hands()
+        wait_for(lambda: endpoint.rule is not None and endpoint.rule.connections == 1, "it to be counted")
+        watched.append(endpoint)
+        assert station.publication().close_endpoint(endpoint)
+        peer.rest()
+    assert station.addresses() == []
+    watched.clear()
     station.close()
 
 

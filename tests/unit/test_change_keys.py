@@ -376,6 +376,6 @@ def test_other_addresses_hold_when_an_endpoint_is_opened_anew(
                 greedy.subscribe(b"%d" % number)
             [endpoint] = station.publication().endpoints
             wait_for(lambda: not endpoint.alive, "the endpoint to end")
-            assert station.running.reopen_tripped() == [address]
+            assert station.running.reopen() == [address]
         refuses_everybody(station, address)
         assert not is_free(address)

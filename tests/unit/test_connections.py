@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import itertools
 import struct
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import zmq
 
+from freeswitch_zmq.module import conduct as conduct_module
 from freeswitch_zmq.module import connections as connections_module
+from freeswitch_zmq.module import rule as rule_module
 from freeswitch_zmq.module.connections import EVENTS, Connections
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule
 from tests.support.zmtp import RawPeer, frame, greeting
+from tests.unit.clock import Clock
 from tests.unit.publishing import Context
 from tests.unit.waiting import wait_for
 
@@ -23,16 +27,23 @@ from tests.unit.waiting import wait_for
 class Listening(contextlib.ExitStack):
     """A socket as an endpoint has it, with its monitor read in this thread."""
 
-    def __init__(self, context: Context, bind: str = "tcp://127.0.0.1:*") -> None:
+    def __init__(
+        self,
+        context: Context,
+        bind: str = "tcp://127.0.0.1:*",
+        acl: Sequence[str] | None = None,
+        handshake_ms: int = 300,
+    ) -> None:
         super().__init__()
-        self.rule = Rule("default", "tcp://here", None, False, KeyRing([]), Refusals(), "domain")
+        self.rule = Rule("default", "tcp://here", acl, False, KeyRing([]), Refusals(), "domain")
         self._connections = Connections(self.rule)
         self._server = self.enter_context(context.socket(zmq.XPUB))
         self._server.set(zmq.LINGER, 0)
-        self._server.set(zmq.HANDSHAKE_IVL, 300)
-        self._server.monitor("inproc://monitor", EVENTS)
+        self._server.set(zmq.HANDSHAKE_IVL, handshake_ms)
+        monitored = f"inproc://monitor-{id(self)}"
+        self._server.monitor(monitored, EVENTS)
         self._monitor = self.enter_context(context.socket(zmq.PAIR))
-        self._monitor.connect("inproc://monitor")
+        self._monitor.connect(monitored)
         self.callback(self._server.disable_monitor)
         self._server.bind(bind)
         last = self._server.get(zmq.LAST_ENDPOINT)
@@ -51,9 +62,17 @@ class Listening(contextlib.ExitStack):
 
         wait_for(there, f"{count} connections")
 
-    def cut_floods(self, seconds: float) -> None:
+    def cut_floods(self, all_of_them: bool = True) -> None:
         self.update()
-        self._connections.cut_floods(seconds)
+        self._connections.cut_floods(all_of_them)
+
+    def has_young(self) -> bool:
+        self.update()
+        return self._connections.has_young
+
+    def end_all(self) -> None:
+        self.update()
+        self._connections.end_all()
 
     def refused(self) -> dict[str, tuple[int, str]]:
         """Count and latest address by reason."""
@@ -68,7 +87,7 @@ class Listening(contextlib.ExitStack):
 
 
 @pytest.fixture
-def listening(context: Context) -> contextlib.AbstractContextManager[Listening]:
+def listening(context: Context) -> Listening:
     return Listening(context)
 
 
@@ -117,6 +136,9 @@ def test_a_failed_handshake_is_counted_with_the_peers_address(listening: Listeni
                 bad.send(greeting(b"CURVE"))
                 listening.wait_connections(1)
             assert listening.refused() == {"handshake": (number, source)}
+        good.close()
+        listening.wait_connections(0)
+        assert listening.refused() == {"handshake": (2, "127.0.0.8")}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +182,7 @@ def test_a_descriptor_that_is_another_connection_by_now_gives_no_address(listeni
         # One of the peer's side: its local port is not the endpoint's.
         connections.update(event(zmq.EVENT_ACCEPTED, other.socket.fileno(), listening.address.encode()))
         connections.update(event(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, 0))
-        connections.cut_floods(0.0)
+        connections.cut_floods(True)
         connections.update(event(zmq.EVENT_DISCONNECTED, other.socket.fileno()))
         [refusal] = rule.refusals.by_reason.values()
         assert refusal.address == ""
@@ -179,6 +201,14 @@ def test_an_end_of_which_no_beginning_was_seen_is_survived() -> None:
 # Who sends too much.
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """And bounds that are soon reached."""
+    monkeypatch.setattr(connections_module, "BURST_BYTES", 50_000)
+    monkeypatch.setattr(connections_module, "RATE_BYTES", 10_000)
+    return Clock().set(monkeypatch, connections_module, rule_module, conduct_module)
+
+
 _numbers = itertools.count()
 
 
@@ -188,60 +218,230 @@ def flood(peer: RawPeer, count: int) -> None:
         assert peer.send(frame(b"\x01%05d" % next(_numbers) + b"x" * 990))
 
 
-def test_one_that_sends_too_much_at_once_is_cut_off_alone(
-    listening: Listening, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections_module, "BURST_BYTES", 50_000)
-    monkeypatch.setattr(connections_module, "RATE_BYTES", 10_000)
-    with listening, RawPeer(listening.address) as good, RawPeer(listening.address, source="127.0.0.7") as bad:
-        for peer in (good, bad):
+@pytest.fixture
+def tellers(listening: Listening) -> Iterator[tuple[RawPeer, RawPeer]]:
+    """Two peers of it that have shaken hands, from different addresses."""
+    with listening, RawPeer(listening.address) as one, RawPeer(listening.address, source="127.0.0.7") as other:
+        for peer in (one, other):
             peer.shake_hands()
-        flood(good, 30)
-        listening.received(30)
-        listening.cut_floods(0.25)
-        assert listening.refused() == {}
-        flood(bad, 60)
+        yield one, other
+
+
+def test_one_that_sends_too_much_at_once_is_cut_off_alone(
+    clock: Clock, listening: Listening, tellers: tuple[RawPeer, RawPeer]
+) -> None:
+    good, bad = tellers
+    flood(good, 30)
+    listening.received(30)
+    listening.cut_floods()
+    assert listening.refused() == {}
+    flood(bad, 60)
+    listening.received(60)
+    for _ in range(3):  # it counts once
+        listening.cut_floods()
+    assert listening.refused() == {"flood": (1, "127.0.0.7")}
+    bad.rest()
+    listening.wait_connections(1)
+    for _ in range(3):
+        listening.cut_floods()
+    assert listening.refused() == {"flood": (1, "127.0.0.7")}
+    assert good.subscribe(b"one more")
+    listening.received(1)
+
+
+def test_whoever_is_where_it_came_from_has_to_stay_away(
+    clock: Clock, context: Context, listening: Listening, tellers: tuple[RawPeer, RawPeer]
+) -> None:
+    with Listening(context, "tcp://127.0.0.2:*") as other:
+        for each in (listening, other):
+            assert each.rule.judge("127.0.0.1", b"NULL", b"") == ""
+        flood(tellers[1], 60)
         listening.received(60)
-        listening.cut_floods(0.25)
-        assert listening.refused() == {"flood": (1, "127.0.0.7")}
-        bad.rest()
-        listening.wait_connections(1)
-        # It counts once, and the others go on.
-        for _ in range(3):
-            listening.cut_floods(0.25)
-        assert listening.refused() == {"flood": (1, "127.0.0.7")}
-        assert good.subscribe(b"one more")
+        listening.cut_floods()
+        # At this endpoint, not at others.
+        assert listening.rule.judge("127.0.0.1", b"NULL", b"") == "flood"
+        assert listening.rule.judge("192.0.2.1", b"NULL", b"") == ""
+        assert other.rule.judge("127.0.0.1", b"NULL", b"") == ""
+        clock.now += conduct_module.AWAY_SECONDS + 0.1
+        assert listening.rule.judge("127.0.0.1", b"NULL", b"") == ""
+
+
+def test_one_that_sends_as_much_in_a_longer_time_is_not_cut_off(
+    clock: Clock, listening: Listening, tellers: tuple[RawPeer, RawPeer]
+) -> None:
+    peer = tellers[0]
+    for _ in range(10):
+        flood(peer, 20)
+        listening.received(20)
+        listening.cut_floods()
+        clock.now += 2.1
+    assert listening.refused() == {}
+    # Who was quiet for long has no more than one burst to its credit.
+    clock.now += 1000.0
+    listening.cut_floods()
+    flood(peer, 60)
+    listening.received(60)
+    listening.cut_floods()
+    assert listening.refused() == {"flood": (1, "127.0.0.1")}
+
+
+def test_however_slowly_nobody_sends_without_end_on_one_connection(
+    clock: Clock, listening: Listening, tellers: tuple[RawPeer, RawPeer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections_module, "ALL_BYTES", 100_000)
+    for _ in range(9):
+        flood(tellers[0], 10)
+        listening.received(10)
+        listening.cut_floods()
+        clock.now += 1000.0
+        assert listening.refused() == {}
+    flood(tellers[0], 15)
+    listening.received(15)
+    listening.cut_floods()
+    assert listening.refused() == {"flood": (1, "127.0.0.1")}
+
+
+def test_those_that_have_just_come_are_looked_at_more_often(
+    clock: Clock, listening: Listening, tellers: tuple[RawPeer, RawPeer]
+) -> None:
+    assert listening.has_young()
+    clock.now += connections_module.YOUNG_SECONDS + 0.1
+    assert not listening.has_young()
+    with RawPeer(listening.address, source="127.0.0.9") as young:
+        young.shake_hands()
+        assert listening.has_young()
+        for peer in (tellers[0], young):
+            flood(peer, 80)
+            listening.received(80)
+        listening.cut_floods(all_of_them=False)
+        assert listening.refused() == {"flood": (1, "127.0.0.9")}
+        listening.cut_floods()
+        assert listening.refused() == {"flood": (2, "127.0.0.1")}
+        young.rest()
+
+
+def test_many_that_send_too_much_only_together_are_cut_off_until_it_is_bearable(
+    clock: Clock, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections_module, "ENDPOINT_BURST_BYTES", 100_000)
+    monkeypatch.setattr(connections_module, "ENDPOINT_RATE_BYTES", 10_000)
+    with listening, contextlib.ExitStack() as stack:
+        sources = [f"127.0.0.{number}" for number in range(11, 16)]
+        peers = [stack.enter_context(RawPeer(listening.address, source=source)) for source in sources]
+        for peer in peers:
+            peer.shake_hands()
+        # The first sends most.
+        for peer, count in zip(peers, (40, 35, 20, 10, 1)):
+            flood(peer, count)
+            listening.received(count)
+        listening.cut_floods()
+        assert listening.refused() == {"flood": (2, "127.0.0.12")}
+        for peer in peers[:2]:
+            peer.rest()
+        listening.wait_connections(3)
+        # What they sent is not held against those that stay.
+        listening.cut_floods()
+        flood(peers[4], 1)
         listening.received(1)
-
-
-def test_one_that_sends_as_much_in_a_longer_time_is_not(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections_module, "BURST_BYTES", 50_000)
-    monkeypatch.setattr(connections_module, "RATE_BYTES", 10_000)
-    with listening, RawPeer(listening.address) as peer:
-        peer.shake_hands()
-        for _ in range(10):
-            flood(peer, 20)
-            listening.received(20)
-            listening.cut_floods(2.0)  # as it passed
-        assert listening.refused() == {}
-        # Who was quiet for long has no more than one burst to its credit.
-        listening.cut_floods(1000.0)
-        flood(peer, 60)
-        listening.received(60)
-        listening.cut_floods(0.25)
-        assert listening.refused() == {"flood": (1, "127.0.0.1")}
+        listening.cut_floods()
+        assert listening.refused() == {"flood": (2, "127.0.0.12")}
 
 
 def test_over_ipc_nobody_is_cut_off(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # There is no address to name, and file permissions said who may come.
-    monkeypatch.setattr(connections_module, "BURST_BYTES", 0)
-    monkeypatch.setattr(connections_module, "RATE_BYTES", 0)
+    for bound in ("BURST_BYTES", "RATE_BYTES", "ALL_BYTES", "ENDPOINT_BURST_BYTES", "STRANGERS_AT_ONCE"):
+        monkeypatch.setattr(connections_module, bound, 0)
     with Listening(context, f"ipc://{tmp_path}/events") as listening, context.socket(zmq.SUB) as peer:
         peer.set(zmq.LINGER, 0)
         peer.connect(listening.address)
         peer.subscribe(b"x")
         listening.received(1)
         listening.wait_connections(1)
-        listening.cut_floods(0.25)
+        listening.cut_floods()
+        listening.end_all()
         assert listening.refused() == {}
         listening.wait_connections(1)
+
+
+def test_all_of_them_can_be_ended(listening: Listening, tellers: tuple[RawPeer, RawPeer]) -> None:
+    listening.wait_connections(2)
+    listening.end_all()
+    for peer in tellers:
+        peer.rest()
+    listening.wait_connections(0)
+    assert listening.refused() == {}
+    assert listening.rule.judge("127.0.0.1", b"NULL", b"") == ""
+
+
+# Who comes too often.
+
+
+def test_beyond_so_many_connections_strangers_are_ended_at_once(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections_module, "STRANGERS_AT_ONCE", 3)
+    # 127.0.0.1 is in a network; whether 127.0.0.9 is in the list only FreeSWITCH knows.
+    with (
+        Listening(context, acl=("127.0.0.1", "lan"), handshake_ms=60_000) as listening,
+        contextlib.ExitStack() as stack,
+    ):
+
+        def come(source: str) -> RawPeer:
+            return stack.enter_context(RawPeer(listening.address, source=source))
+
+        def is_sent_away(source: str, times: int) -> None:
+            before = listening.rule.connections
+            peer = come(source)
+            wait_for(lambda: listening.refused().get("crowd") == (times, source), "it to be refused")
+            peer.rest()
+            listening.wait_connections(before)
+
+        for _ in range(3):
+            come("127.0.0.9")
+        listening.wait_connections(3)
+        assert listening.refused() == {}
+        is_sent_away("127.0.0.9", 1)
+        known = come("127.0.0.1")
+        listening.wait_connections(4)
+        # Who was let in once is no stranger any more.
+        listening.rule.let_in("127.0.0.9", b"")
+        back = come("127.0.0.9")
+        listening.wait_connections(5)
+        for peer in (known, back):
+            peer.shake_hands()
+        is_sent_away("127.0.0.8", 2)
+
+
+def test_who_comes_and_goes_without_end_has_to_stay_away(
+    clock: Clock, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conduct_module, "VISITS_AT_ONCE", 3.0)
+
+    def visit(seconds: float = 0.0) -> None:
+        with RawPeer(listening.address):
+            listening.wait_connections(1)
+            clock.now += seconds
+        listening.wait_connections(0)
+
+    with listening:
+        # Those that were there for some time are none of it.
+        for _ in range(10):
+            visit(connections_module.YOUNG_SECONDS + 0.1)
+        for _ in range(3):
+            visit()
+        assert listening.rule.judge("127.0.0.1", b"NULL", b"") == ""
+        visit()
+        assert listening.rule.judge("127.0.0.1", b"NULL", b"") == "flood"
+        assert listening.refused() == {}
+
+
+def test_one_that_was_refused_and_goes_on_talking_is_refused_once(listening: Listening) -> None:
+    with listening:
+        for expected in ({"key": (1, "127.0.0.7")}, {"key": (1, "127.0.0.7"), "handshake": (1, "127.0.0.7")}):
+            with RawPeer(listening.address, source="127.0.0.7") as bad:
+                listening.wait_connections(1)
+                if len(expected) == 1:
+                    listening.rule.refuse("key", "127.0.0.7", b"k" * 32)  # as access control does meanwhile
+                bad.send(greeting(b"CURVE"))
+                listening.wait_connections(0)
+            assert listening.refused() == expected

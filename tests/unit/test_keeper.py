@@ -218,7 +218,7 @@ def test_what_its_subscribers_ended_is_mended_and_is_no_dead_thread(
         # It is asked for until it is done.
         wait_for(lambda: len(mended) >= 3, "it to be mended")
         assert set(mended) == {"event_zmq keeper"}
-        station.running.reopen_tripped()
+        station.running.reopen()
         count = len(mended) + 1  # one may have been under way
         monkeypatch.setattr(keeper_module, "FORK_CHECK_SECONDS", 0.0)
         wait_for(lambda: len(station.switch.commands) > ticks + 3, "more ticks")

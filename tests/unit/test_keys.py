@@ -61,6 +61,17 @@ def test_other_keys_from_one_moment_on_and_what_is_known_of_those_that_stay_is_k
     assert ring.let_in == {"bob": LetIn()}
 
 
+def test_another_key_of_the_same_name_was_never_let_in() -> None:
+    ring = KeyRing([key("alice", ALICE, "one"), key("bob", BOB, "one")])
+    for each in (ALICE, BOB):
+        ring.note_let_in(each, "192.0.2.1")
+    ring.configure([key("alice", CAROL, "one"), key("bob", BOB, "two")])
+    assert ring.let_in["alice"] == LetIn()
+    assert ring.let_in["bob"].count == 1
+    ring.note_let_in(ALICE, "192.0.2.1")
+    assert ring.let_in["alice"] == LetIn()
+
+
 def test_while_a_reload_may_still_fail_only_what_both_allow_is_allowed() -> None:
     old = [key("alice", ALICE, "one", "two"), key("bob", BOB, "one"), key("both", CAROL, "one")]
     new = [key("alice", ALICE, "three", "two"), key("renamed", CAROL, "one"), key("bob", b"n" * 32, "one")]

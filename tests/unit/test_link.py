@@ -8,8 +8,9 @@ import pytest
 import zmq
 
 from freeswitch_zmq.module import link as link_module
-from freeswitch_zmq.module.link import INPROC_HWM, REPORTS_A_ROUND, Link
+from freeswitch_zmq.module.link import INPROC_HWM, REPORTS_A_ROUND, STUCK_SECONDS, Link
 from freeswitch_zmq.module.subscriptions import OVERHEAD
+from tests.unit.clock import Clock
 from tests.unit.publishing import Context, Player, received
 
 
@@ -133,7 +134,7 @@ def test_a_check_does_not_wait_for_an_endpoint_that_is_behind(link: Link, player
     assert len(link.subscriptions) == 0
 
 
-def test_more_than_it_may_hold_is_told_at_each_look_until_it_is_gone(
+def test_more_than_it_may_hold_is_told_at_each_look_until_it_has_ended(
     link: Link, player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
@@ -151,9 +152,16 @@ def test_more_than_it_may_hold_is_told_at_each_look_until_it_is_gone(
     count = len(told)
     link.update_subscriptions()
     assert len(told) == count + 1
+    # Also when nothing is sent to it any more, because it may not have heard of it.
     link.gone = True
+    player.unsubscribe(b"")
+    update(link, player)
+    assert link.subscriptions.size == 3 * (1 + OVERHEAD)
+    assert len(told) > count + 1
+    count = len(told)
+    link.ended = True
     link.update_subscriptions()
-    assert len(told) == count + 1
+    assert len(told) == count
 
 
 def test_without_anybody_to_tell_an_overrun_is_survived(
@@ -163,3 +171,33 @@ def test_without_anybody_to_tell_an_overrun_is_survived(
     player.subscribe(b"a")
     update(link, player)
     assert len(link.subscriptions) == 1
+
+
+def test_one_that_takes_nothing_for_long_is_told_of_and_not_before(
+    link: Link, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock().set(monkeypatch, link_module)
+    told: list[float] = []
+    link.on_overrun = lambda: told.append(clock.now)
+
+    def fill() -> None:
+        for _ in range(10 * INPROC_HWM):
+            if not link.send(None, b"x"):
+                return
+        raise AssertionError("it takes everything")
+
+    fill()
+    clock.now += STUCK_SECONDS - 0.1
+    fill()
+    assert told == []
+    # It took something, so its time begins anew.
+    received(player.socket)
+    assert link.send(None, b"x")
+    clock.now += STUCK_SECONDS - 0.1
+    fill()
+    clock.now += STUCK_SECONDS - 0.1
+    fill()
+    assert told == []
+    clock.now += 0.2
+    fill()
+    assert told == [clock.now]

@@ -62,8 +62,18 @@ def endpoints(station: Station) -> Sequence[Endpoint]:
 
 def test_nothing_is_opened_anew_without_a_reason(station: Station) -> None:
     before = endpoints(station)
-    assert station.running.reopen_tripped() == []
+    assert station.running.reopen() == []
     assert endpoints(station) == before
+
+
+def test_only_what_its_subscribers_have_ended_is_opened_anew(station: Station) -> None:
+    before = endpoints(station)
+    # One that is about to end, and one that has ended for another reason.
+    before[0].tripped = True
+    assert before[1].stop()
+    assert station.running.reopen() == []
+    assert endpoints(station) == before
+    before[0].tripped = False
 
 
 def test_it_is_opened_anew_at_its_address_and_its_subscribers_come_back(station: Station, tmp_path: Path) -> None:
@@ -73,7 +83,7 @@ def test_it_is_opened_anew_at_its_address_and_its_subscribers_come_back(station:
         before = station.at_rest().accepted
         trip(tripped)
         assert station.running.dead_or_stuck(stuck=False) == [tripped]
-        assert station.running.reopen_tripped() == [tripped.address]
+        assert station.running.reopen() == [tripped.address]
         assert station.running.dead_or_stuck(stuck=False) == []
         assert {endpoint.address for endpoint in endpoints(station)} == {
             each.address for each in (tripped, over_ipc, other)
@@ -102,7 +112,7 @@ def test_over_ipc_it_is_the_same(station: Station, context: object) -> None:
                 wait_for(lambda tripped=tripped: not tripped.alive, "the thread to end")  # type: ignore[misc]
                 greedy.socket.disconnect(tripped.address)
                 greedy.socket.poll(0)
-            assert station.running.reopen_tripped() == [tripped.address]
+            assert station.running.reopen() == [tripped.address]
             [tripped] = [each for each in endpoints(station) if each.address == tripped.address]
         subscriber = stack.enter_context(Subscriber(tripped.address))
         station.subscribed(subscriber)
@@ -115,7 +125,7 @@ def test_it_can_happen_again_and_again_and_leaves_nothing(station: Station) -> N
     def once() -> None:
         [tripped] = [each for each in endpoints(station) if each.options.address == "tcp://127.0.0.1:*"][:1]
         trip(tripped)
-        assert station.running.reopen_tripped() == [tripped.address]
+        assert station.running.reopen() == [tripped.address]
 
     once()
     before, rules = descriptors(), len(station.running._access.rules)
@@ -137,9 +147,9 @@ def test_while_its_address_is_taken_it_is_tried_again(station: Station) -> None:
         other.listen()
         for _ in range(2):
             with pytest.raises(StartError, match="Address already in use"):
-                station.running.reopen_tripped()
+                station.running.reopen()
             assert tripped in endpoints(station)
-    assert station.running.reopen_tripped() == [tripped.address]
+    assert station.running.reopen() == [tripped.address]
     assert tripped not in endpoints(station)
     with Subscriber(tripped.address) as subscriber:
         station.subscribed(subscriber)
@@ -156,7 +166,7 @@ def test_a_reload_and_a_stop_find_one_that_has_ended(switch: FakeSwitch, reopene
         assert now.address == tripped.address
         trip(now)
         if reopened:
-            station.running.reopen_tripped()
+            station.running.reopen()
 
 
 def test_one_that_asks_for_keys_asks_for_them_again(switch: FakeSwitch, tmp_path: Path) -> None:
@@ -168,7 +178,7 @@ def test_one_that_asks_for_keys_asks_for_them_again(switch: FakeSwitch, tmp_path
         prefixes = [b"%d" % number for number in range(SIZE // 5)]
         with Subscriber(tripped.address, prefixes=prefixes, identity=Identity(alice, server.pair.public)):
             wait_for(lambda: not tripped.alive, "the thread to end")
-        assert station.running.reopen_tripped() == [tripped.address]
+        assert station.running.reopen() == [tripped.address]
         with Subscriber(tripped.address, identity=Identity(new_pair(), server.pair.public)):
             wait_for(lambda: station.refused("key"), "a refusal")
         with Subscriber(tripped.address, identity=Identity(alice, server.pair.public)) as subscriber:
@@ -180,9 +190,9 @@ def test_one_that_asks_for_keys_asks_for_them_again(switch: FakeSwitch, tmp_path
 
 def warning(address: str) -> str:
     return (
-        f"the subscribers at {address} subscribed to more than an endpoint may hold; it was opened anew, and all of "
-        "them had to come back. Find the one that sends so many subscriptions: `python event_zmq status` says who may "
-        "come in there"
+        f"the subscribers at {address} subscribed to more than an endpoint may hold, or kept it from sending anything; "
+        "it was opened anew, and all of them had to come back. Find the one that sends so many subscriptions: "
+        "`python event_zmq status` says who came in"
     )
 
 
@@ -224,3 +234,27 @@ def test_after_a_stop_there_is_nothing_to_mend(whole: Whole) -> None:
     whole.service.stop()
     whole.service._mend()
     assert whole.switch.texts("WARNING") == []
+
+
+def test_while_it_can_not_be_opened_that_is_told_now_and_then(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    whole.service.start()
+    address = whole.endpoint()
+    running = whole.service._running
+    assert running is not None
+    [endpoint] = running.publications["default"].endpoints
+    host, _, port = address.partition("://")[2].rpartition(":")
+    with whole.service._alone("testing"):  # nothing is mended meanwhile
+        trip(endpoint)
+        wait_for(lambda: is_free(address), "libzmq to let go of it")
+        other = socket.socket()
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((host, int(port)))
+        other.listen()
+    with other:
+        wait_for(lambda: whole.switch.texts("ERR"), "it to be told")
+        [line] = whole.switch.texts("ERR")
+        assert line.startswith(f"an endpoint that ended can't be opened anew yet: can't listen on {address}: ")
+    wait_for(lambda: whole.switch.texts("WARNING"), "it to be opened")
+    assert whole.switch.texts("WARNING") == [warning(address)]
+    assert len(whole.switch.texts("ERR")) == 1

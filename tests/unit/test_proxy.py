@@ -17,11 +17,12 @@ from freeswitch_zmq.module import link as link_module
 from freeswitch_zmq.module.access import Access
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.keys import KeyRing
-from freeswitch_zmq.module.link import Link
-from freeswitch_zmq.module.proxy import LINGER_MS, Endpoint, EndpointOptions
+from freeswitch_zmq.module.link import INPROC_HWM, Link
+from freeswitch_zmq.module.proxy import LINGER_MS, MESSAGE_BYTES, Endpoint, EndpointOptions
 from freeswitch_zmq.module.publisher import Publisher
 from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule
+from freeswitch_zmq.module.subscriptions import CHECKED_LENGTH
 from tests.support.module import Subscriber
 from tests.support.zmtp import RawPeer, frame
 from tests.unit.fake_freeswitch import FakeEvent
@@ -261,6 +262,39 @@ def test_what_the_proxy_left_behind_still_arrives(line: Line, monkeypatch: pytes
         assert numbers(subscriber, 500) == list(range(1, 501))
 
 
+def test_while_its_thread_is_behind_only_so_much_is_handed_over(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is beyond it waits in the publisher's queue, where it is counted.
+    go_on = threading.Event()
+    proxy = zmq.proxy_steerable
+    held = threading.Event()
+
+    def held_proxy(*sockets: zmq.Socket[bytes]) -> None:
+        if line.only.subscriptions:
+            held.set()
+            assert go_on.wait(5.0)
+        proxy(*sockets)
+
+    monkeypatch.setattr(zmq, "proxy_steerable", held_proxy)
+    endpoint = line.endpoint()
+    with Subscriber(endpoint.address) as subscriber, RawPeer(endpoint.address) as peer:
+        line.wait_subscribed()
+        peer.shake_hands()
+        peer.send(frame(b"x", 1) + frame(b"\x01"))  # half a message brings the proxy back to here
+        assert held.wait(5.0)
+        offer(line.only, *[FakeEvent("API")] * 10_000)
+        send_all(line.only)
+        assert INPROC_HWM <= line.only.published <= 3 * INPROC_HWM
+        assert line.only.queued == 10_000 - line.only.published
+        go_on.set()
+
+        def all_sent() -> bool:
+            send_all(line.only)
+            return not line.only.queued
+
+        wait_for(all_sent, "the proxy to go on")
+        assert numbers(subscriber, 10_000) == list(range(1, 10_001))
+
+
 def test_a_subscriber_that_does_not_read_holds_up_the_end_by_the_linger_alone(line: Line, context: Context) -> None:
     endpoint = line.endpoint()
     with Subscriber(endpoint.address, hwm=1) as subscriber:
@@ -314,7 +348,7 @@ def wait_cut_off(subscriber: Subscriber, address: str) -> None:
 
 
 def test_with_a_rule_and_nobody_to_ask_nobody_gets_in(line: Line) -> None:
-    endpoint = line.endpoint(a_rule(), handshake_ms=100)
+    endpoint = line.endpoint(a_rule(), acl=("loopback.auto",), handshake_ms=100)
     with Subscriber() as subscriber:
         wait_cut_off(subscriber, endpoint.address)
     assert line.subscriptions() == 0
@@ -453,6 +487,44 @@ def test_what_watches_its_connections_goes_with_it(line: Line, context: Context)
         assert access.stop()
 
 
+def test_other_addresses_hold_for_its_next_opening_too(line: Line) -> None:
+    guarded, open_ = line.endpoint(a_rule(), acl=("loopback.auto",)), line.endpoint()
+    for endpoint in (guarded, open_):
+        endpoint.let_in(("192.0.2.0/24",))
+    assert guarded.rule is not None
+    assert guarded.rule.judge("127.0.0.1", b"NULL", b"") == "address"
+    assert guarded.options == replace(OPTIONS, acl=("192.0.2.0/24",))
+    # Where peers are not let in by address nothing changes.
+    assert open_.options == OPTIONS
+
+
+def test_its_connections_can_be_ended(line: Line, context: Context) -> None:
+    access = Access(context, Commands(), line.errors.append)
+    access.start()
+    rule = a_rule()
+    access.rules[rule.domain] = rule
+    options = replace(OPTIONS, acl=("loopback.auto",))
+    endpoint = Endpoint(context, line.only.open_link(), options, access, rule, line.errors.append)
+    line.callback(endpoint.stop)
+    endpoint.start()
+    try:
+        with RawPeer(endpoint.address) as one, RawPeer(endpoint.address) as other:
+            one.shake_hands()
+            wait_for(lambda: rule.connections == 2, "both to be counted")
+            endpoint.end_connections()
+            for peer in (one, other):
+                peer.rest()
+            wait_for(lambda: rule.connections == 0, "them to be gone")
+        # It goes on with whoever comes.
+        with Subscriber(endpoint.address) as subscriber:
+            line.wait_subscribed()
+            line.send(1)
+            assert numbers(subscriber, 1) == [1]
+    finally:
+        line.close()
+        assert access.stop()
+
+
 # Who takes back what is not its own, over the wire.
 
 
@@ -556,13 +628,83 @@ def test_what_was_handed_over_before_it_was_tripped_still_arrives(line: Line) ->
         assert numbers(subscriber, 500) == list(range(1, 501))
 
 
-def test_a_prefix_that_is_very_long_comes_and_goes(line: Line) -> None:
+def test_it_ends_though_the_first_word_about_it_is_lost(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "SUBSCRIPTIONS_SIZE", 100)
+    endpoint = line.endpoint()
+    send, lost = endpoint._send_terminate, [True]
+
+    def lossy(timeout_ms: int) -> bool:
+        return False if lost and lost.pop() else send(timeout_ms)
+
+    monkeypatch.setattr(endpoint, "_send_terminate", lossy)
+    with RawPeer(endpoint.address) as greedy:
+        greedy.shake_hands()
+        for number in range(100):
+            greedy.subscribe(b"%d" % number)
+
+        def ended() -> bool:
+            line.subscriptions()
+            return not endpoint.alive
+
+        wait_for(ended, "the thread to end", 2.0)
+
+
+def test_one_that_takes_nothing_for_long_is_tripped_and_the_others_go_on(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "STUCK_SECONDS", 0.05)
+    go_on = threading.Event()
+    proxy = zmq.proxy_steerable
+    stuck: list[zmq.Socket[bytes]] = []
+
+    def stuck_proxy(back: zmq.Socket[bytes], front: zmq.Socket[bytes], *rest: zmq.Socket[bytes]) -> None:
+        if front in stuck:
+            assert go_on.wait(10.0)
+        proxy(back, front, *rest)
+
+    monkeypatch.setattr(zmq, "proxy_steerable", stuck_proxy)
+    first, second = line.endpoint(), line.endpoint()
+    with Subscriber(first.address), Subscriber(second.address) as other, RawPeer(first.address) as peer:
+        wait_for(lambda: line.subscriptions() == 2, "both")
+        peer.shake_hands()
+        assert first._front is not None
+        stuck.append(first._front)
+        peer.send(frame(b"x", 1) + frame(b"\x01"))  # half a message brings the proxy back to us
+        try:
+
+            def all_sent() -> bool:
+                send_all(line.only)
+                return not line.only.queued
+
+            offer(line.only, *[FakeEvent("API")] * 10_000)
+            wait_for(all_sent, "the other one to get them all")
+            assert first.tripped
+            assert not second.tripped
+            assert numbers(other, 10_000) == list(range(1, 10_001))
+        finally:
+            go_on.set()
+        wait_for(lambda: not first.alive, "its thread to end")
+
+
+@pytest.mark.parametrize("length", [1000, MESSAGE_BYTES - 16])  # of which ZMTP 3.1 takes ten
+def test_a_prefix_that_is_long_comes_and_goes(line: Line, length: int) -> None:
     endpoint = line.endpoint()
     for _ in range(3):
-        with Subscriber(endpoint.address, prefixes=[b"x" * 60_000]):
+        with Subscriber(endpoint.address, prefixes=[b"x" * length]):
             line.wait_subscribed()
         wait_for(lambda: line.subscriptions() == 0, "the subscription to go")
     assert endpoint.alive
+    # Whether it is checked or not, over a network none is longer.
+    assert MESSAGE_BYTES <= CHECKED_LENGTH
+
+
+def test_a_prefix_that_is_too_long_is_not_taken_whatever_is_configured(line: Line) -> None:
+    endpoint = line.endpoint(max_message_bytes=65536)
+    with Subscriber(endpoint.address):
+        line.wait_subscribed()
+        with Subscriber(prefixes=[b"y" * (MESSAGE_BYTES + 1)]) as bad:
+            wait_cut_off(bad, endpoint.address)
+            assert line.subscriptions() == 1
 
 
 def test_when_the_context_goes_the_error_is_reported(line: Line) -> None:

@@ -99,6 +99,25 @@ def test_an_event_that_breaks_is_reported_and_the_others_go_on(switch: FakeSwitc
     assert switch.texts("ERR")[0].startswith("the event pump met RuntimeError: broken on purpose (")
 
 
+def test_subscriptions_that_break_cost_no_event(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    station = Station(switch, publisher(*local(), name="a"), publisher(*local(), name="b"))
+    with Subscriber(*station.addresses("b")) as subscriber:
+        station.subscribed(subscriber)
+        before = station.at_rest("b").accepted
+        broken = station.publication("a").publisher
+
+        def fail() -> bool:
+            raise RuntimeError("broken on purpose")
+
+        monkeypatch.setattr(broken, "update_subscriptions", fail)
+        switch.fire(*[FakeEvent("HEARTBEAT")] * 10)
+        assert sequences(subscriber.event() for _ in range(10)) == list(range(before + 1, before + 11))
+        monkeypatch.undo()
+    faults = station.faults.count
+    assert faults > 0
+    station.close(faults)
+
+
 def test_publishers_have_their_own_numbers(switch: FakeSwitch) -> None:
     station = Station(
         switch,

@@ -2,15 +2,23 @@ from __future__ import annotations
 
 import pytest
 
+from freeswitch_zmq.module import conduct as conduct_module
+from freeswitch_zmq.module import rule as rule_module
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.refusals import REASONS, Refusals
 from freeswitch_zmq.module.rule import ASK, LET_IN, Rule
 from freeswitch_zmq.module.schema import KeyConfig
+from tests.unit.clock import Clock
 
 NOBODY_HERE = "192.0.2.0/24"
 """RFC 5737: never the address of a peer."""
 
 ALICE, BOB, STRANGER = b"a" * 32, b"b" * 32, b"s" * 32
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().set(monkeypatch, rule_module, conduct_module)
 
 
 def a_rule(*acl: str, curve: bool = False, ipc: bool = False, publisher: str = "default") -> Rule:
@@ -136,6 +144,56 @@ def test_who_was_not_let_in_is_counted_by_endpoint_and_reason() -> None:
     }
     assert rule.refusals.count == 5
     assert Refusals().count == 0
+
+
+def test_whoever_flooded_has_to_stay_away_whatever_key_it_has(clock: Clock) -> None:
+    rule = a_rule("192.0.2.0/24", "lan", curve=True)
+    rule.conduct.flooded("192.0.2.1")
+    rule.conduct.flooded("198.51.100.1")
+    assert rule.judge("192.0.2.1", b"CURVE", ALICE) == "flood"
+    assert rule.judge("192.0.2.2", b"CURVE", ALICE) == LET_IN
+    # Without asking FreeSWITCH.
+    assert rule.judge("198.51.100.1", b"CURVE", ALICE) == "flood"
+    assert rule.judge("198.51.100.2", b"CURVE", ALICE) == ASK
+    # One that may not come in anyway is told so.
+    other = a_rule("192.0.2.0/24")
+    other.conduct.flooded("127.0.0.1")
+    assert null(other, "127.0.0.1") == "address"
+
+
+def test_who_is_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = a_rule("192.0.2.0/24", "lan")
+    assert not rule.is_stranger("192.0.2.1")
+    assert rule.is_stranger("198.51.100.1")
+    assert rule.is_stranger("")
+    rule.let_in("198.51.100.1", b"")
+    assert not rule.is_stranger("198.51.100.1")
+    monkeypatch.setattr(rule_module, "WELCOME_AT_MOST", 20)
+    for number in range(100):
+        rule.let_in(f"2001:db8::{number:x}", b"")
+        assert not rule.is_stranger(f"2001:db8::{number:x}")
+    assert len(rule._welcome) <= 20
+    # Over ipc there is nothing to know.
+    assert not a_rule(curve=True, ipc=True).is_stranger("")
+
+
+def test_a_refused_connection_is_still_there_for_some_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = a_rule("192.0.2.0/24")
+    rule.patience = 2.0
+    assert not rule.ended("127.0.0.1")
+    for _ in range(2):
+        rule.refuse("address", "127.0.0.1")
+    rule.refuse("handshake", "127.0.0.2")  # which is told by the end itself
+    assert not rule.ended("127.0.0.2")
+    assert [rule.ended("127.0.0.1") for _ in range(3)] == [True, True, False]
+    rule.refuse("address", "127.0.0.1")
+    clock.now += 3.1  # libzmq has ended it long since
+    assert not rule.ended("127.0.0.1")
+    monkeypatch.setattr(rule_module, "REFUSED_OPEN_AT_MOST", 20)
+    for number in range(100):
+        rule.refuse("address", f"2001:db8::{number:x}")
+    assert len(rule._refused_open) <= 20
+    assert rule.refusals.count == 104
 
 
 def test_every_reason_has_words_that_say_what_to_do() -> None:
