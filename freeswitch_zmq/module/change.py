@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from freeswitch_zmq.errors import StartError
 from freeswitch_zmq.module.proxy import Endpoint, EndpointOptions
@@ -116,9 +115,6 @@ class EndpointChange:
 def _open_freed(publication: Publication, options: EndpointOptions) -> Endpoint:
     """Opens an endpoint whose address one of ours had until just now: libzmq's I/O thread lets go of it a bit later."""
     deadline = time.monotonic() + 1.0
-    path = options.address.partition("ipc://")[2]
-    while path and Path(path).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)  # it takes its file away when it goes, and would take that of the new one
     while True:
         try:
             return publication.open_endpoint(options)

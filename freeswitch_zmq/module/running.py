@@ -160,8 +160,8 @@ class Running:
         reopened = []
         for publication in self.publications.values():
             for endpoint in [each for each in publication.endpoints if each.given_up]:
-                publication.close_endpoint(endpoint)
                 publication.open_endpoint(endpoint.options)
+                publication.close_endpoint(endpoint)
             for endpoint in [each for each in publication.endpoints if each.tripped and not each.alive]:
                 new = publication.open_endpoint(replace(endpoint.options, address=endpoint.address))
                 # The configuration's own words, by which a reload finds it.

@@ -86,7 +86,7 @@ def test_the_console(switch_factory: SwitchFactory) -> None:
     module.wait(module.status, lambda now: now["state"] == "running")
     text = module.command("  status  ")
     assert "publisher default: 0 subscriptions" in text
-    assert f"at        {module.endpoint()}" in text
+    assert f"at          {module.endpoint()}" in text
     assert "accepted" in text
     module.switch.api("pyrun event_zmq stop")
     module.wait(module.status, lambda now: now["state"] == "stopped")

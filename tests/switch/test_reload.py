@@ -38,7 +38,7 @@ BROKEN = {
     ),
     "no such list": (
         configuration(publisher(("apply-inbound-acl", "everybody"))),
-        'apply-inbound-acl: "everybody" is neither loopback.auto nor a network such as 192.0.2.0/24',
+        'apply-inbound-acl: acl.conf.xml has no list "everybody"; add it there, or name a network such as 192.0.2.0/24',
     ),
     "no publisher": (configuration(" "), '<publishers>: there is no publisher; add <publisher name="default"/>'),
     "a name twice": (

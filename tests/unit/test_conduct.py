@@ -76,7 +76,8 @@ def test_who_comes_and_goes_without_end_floods(conduct: Conduct, clock: Clock) -
     conduct.came_and_went("192.0.2.1")
     assert conduct.is_away("192.0.2.1")
     assert not conduct.is_away("192.0.2.2")
-    # It begins anew after that.
+    # That is one flood, and it begins anew after that.
+    conduct.came_and_went("192.0.2.1")
     clock.now += AWAY_SECONDS + 0.1
     for _ in range(round(VISITS_AT_ONCE)):
         conduct.came_and_went("192.0.2.1")
