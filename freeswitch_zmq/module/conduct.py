@@ -6,8 +6,8 @@ import time
 
 __all__ = ["Conduct"]
 
-AWAY_SECONDS = 10.0
-AWAY_AT_MOST_SECONDS = 60.0
+AWAY_SECONDS = 5.0
+AWAY_AT_MOST_SECONDS = 30.0
 """Each flood adds the former; the time that has passed is taken off."""
 
 VISITS_AT_ONCE = 200.0
@@ -34,7 +34,8 @@ class Conduct:
         visits = max(0.0, visits - VISITS_A_SECOND * (now - at)) + 1
         if visits > VISITS_AT_ONCE:
             visits = 0.0
-            self.flooded(address)
+            if not self.is_away(address):  # thousands that end at once are one flood
+                self.flooded(address)
         self._visits[_group(address)] = visits, now
 
     def flooded(self, address: str) -> None:

@@ -105,3 +105,10 @@ def test_what_is_remembered_is_bounded(conduct: Conduct, monkeypatch: pytest.Mon
         assert conduct.is_away(f"2001:db8::{number:x}")
     assert len(conduct._away_until) <= 50
     assert len(conduct._visits) <= 50
+
+
+def test_thousands_that_end_at_once_are_one_flood(conduct: Conduct, clock: Clock) -> None:
+    for _ in range(10 * round(VISITS_AT_ONCE)):
+        conduct.came_and_went("192.0.2.1")
+    clock.now += AWAY_SECONDS + 0.1
+    assert not conduct.is_away("192.0.2.1")
