@@ -137,16 +137,24 @@ class Access(Worker):
                 self._looked = now
             for connections in self._watched.values():
                 connections.cut_floods(look)
-        for socket, _ in self._poller.poll(self._wait_ms()):
-            take = self._answer if socket is self._handler else self._watched[socket].update
-            for _ in range(AT_ONCE):
-                try:
-                    frames = socket.recv_multipart(zmq.NOBLOCK)
-                except zmq.Again:
-                    break
-                take(frames)
+        ready = dict(self._poller.poll(self._wait_ms()))
+        assert self._handler is not None
+        # First who asks to come in, then how connections ended: in that order libzmq tells it of one connection.
+        self._take(self._handler, self._answer)
+        for monitor, connections in self._watched.items():
+            if monitor in ready:
+                self._take(monitor, connections.update)
         while self._lists.answered:
             self._take_answer(self._lists.answered.popleft())
+
+    @staticmethod
+    def _take(socket: Socket, handle: Callable[[list[bytes]], None]) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                frames = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            handle(frames)
 
     def _wait_ms(self) -> int:
         if self._asked:

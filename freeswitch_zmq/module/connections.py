@@ -80,7 +80,7 @@ class Connections:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._open: dict[int, _Connection] = {}
-        self._failed = 0
+        self._failed = False
         self._level = _Level(ENDPOINT_RATE_BYTES)
 
     def update(self, frames: list[bytes]) -> None:
@@ -92,8 +92,7 @@ class Connections:
             ours = ends is not None and frames[1].endswith(b":%d" % ends.local_port)
             self._came(value, _Connection(ends if ours else None))
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-            self._failed += 1
-            self._rule.given_up = True
+            self._failed = self._rule.given_up = True
         elif event == zmq.EVENT_DISCONNECTED:
             self._went(self._open.pop(value) if value in self._open else _Connection(None))
         self._rule.connections = len(self._open)
@@ -105,15 +104,16 @@ class Connections:
             self._end(fd, connection, "crowd")
 
     def _went(self, connection: _Connection) -> None:
-        # Which connection failed is told by what follows: that it is gone. (With several I/O threads another one may
-        # come in between; then the log names that one.)
-        failed = self._failed > 0
-        self._failed -= failed
-        # One that was refused and goes on talking is refused only once.
-        if self._rule.ended(connection.address):
+        # Which connection failed, perhaps told twice, shows in what follows: that it is gone. (With several I/O threads
+        # another one may come in between; then the log names that one.)
+        failed, self._failed = self._failed, False
+        # One that was refused and goes on talking is refused only once. If it was gone before it could be looked at, it
+        # is taken for the latest.
+        unknown = self._rule.latest_refused if failed else ""
+        if self._rule.ended(connection.address or unknown):
             return
         if failed:
-            self._rule.refuse("handshake", connection.address)
+            self._rule.failed(connection.address)
         elif connection.ends is not None and connection.is_young:
             self._rule.conduct.came_and_went(connection.address)
 

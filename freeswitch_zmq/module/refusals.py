@@ -46,6 +46,12 @@ class Refusals:
         refusal.count += 1
         refusal.address, refusal.key = address, key
 
+    def take_back(self, endpoint: str, reason: str) -> None:
+        """One less: the latest was counted for another reason as well."""
+        refusal = self.by_reason.get((endpoint, reason))
+        if refusal is not None and refusal.count:
+            refusal.count -= 1
+
     @property
     def count(self) -> int:
         """All of them."""

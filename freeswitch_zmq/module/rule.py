@@ -15,6 +15,7 @@ __all__ = ["ASK", "LET_IN", "Rule"]
 LET_IN = ""
 REFUSED_OPEN_AT_MOST = 10_000
 WELCOME_AT_MOST = 10_000
+JUST_NOW_SECONDS = 0.1
 ASK = "ask"
 """Only FreeSWITCH knows: it has to be asked whether one of `list_names` has the address."""
 
@@ -58,6 +59,7 @@ class Rule:
         self.patience = 2.0
         self._refused_open: dict[str, tuple[int, float]] = {}
         self._welcome: set[str] = set()
+        self._just_failed = "", 0.0
         self.refusals = refusals
         self._curve = curve
         self._ring = ring
@@ -121,11 +123,30 @@ class Rule:
     def refuse(self, reason: str, address: str, key: bytes = b"") -> None:
         """Counts that it was not let in."""
         self.refusals.add(self.endpoint, reason, address, self._ring.name(key) if key else "")
-        if reason not in AT_THE_END:
+        if reason not in AT_THE_END and not self._had_failed(address):
             if len(self._refused_open) >= REFUSED_OPEN_AT_MOST:
                 self._refused_open.clear()
             count, _ = self._refused_open.get(address, (0, 0.0))
             self._refused_open[address] = count + 1, time.monotonic()
+
+    def failed(self, address: str) -> None:
+        """Counts that a connection from there has ended in the middle of its handshake."""
+        self.refuse("handshake", address)
+        self._just_failed = address, time.monotonic()
+
+    def _had_failed(self, address: str) -> bool:
+        """Whether it had talked on before it was refused, so that its end was told, and counted, first."""
+        failed, at = self._just_failed
+        if failed not in (address, "") or time.monotonic() - at > JUST_NOW_SECONDS:
+            return False
+        self._just_failed = "", 0.0
+        self.refusals.take_back(self.endpoint, "handshake")
+        return True
+
+    @property
+    def latest_refused(self) -> str:
+        """The address that was refused last and may still be connected; empty: none."""
+        return next(reversed(self._refused_open), "")
 
     def ended(self, address: str) -> bool:
         """A connection from there has ended. Whether it was, or may have been, one that had been refused."""

@@ -41,7 +41,8 @@ def publication_status(each: Publication) -> dict[str, Any]:
                 "latest_address": refusal.address,
                 "latest_key": refusal.key,
             }
-            for (endpoint, reason), refusal in sorted(each.refusals.by_reason.items())
+            for (endpoint, reason), refusal in sorted(each.refusals.by_reason.items(), key=lambda item: item[0])
+            if refusal.count
         ],
     }
 
