@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 import zmq
 
-__all__ = ["Parameter", "boolean", "checked", "choice", "endpoint", "not_yet", "tcp_clash", "whole_number"]
+__all__ = ["Parameter", "boolean", "checked", "choice", "endpoint", "tcp_clash", "whole_number"]
 
 Reader = Callable[[str], Any]
 
@@ -86,17 +86,6 @@ def checked(make: Callable[[str], object]) -> Reader:
 
     def read(text: str) -> str:
         make(text)
-        return text
-
-    return read
-
-
-def not_yet(word: str, what: str) -> Reader:
-    """A parameter of the contract whose feature is still to come: only `word` is taken."""
-
-    def read(text: str) -> str:
-        if text != word:
-            raise ValueError(f'"{text}" can\'t be had: {what} is not part of this version; leave it at "{word}"')
         return text
 
     return read

@@ -8,7 +8,7 @@ from typing import Optional
 from freeswitch_zmq.certificate import KeyPair, parse_public_key, read_secret_certificate
 from freeswitch_zmq.module.addresses import AddressList
 from freeswitch_zmq.module.filters import EventFilter, FieldFilter, HeaderFilter
-from freeswitch_zmq.module.parameters import Parameter, boolean, checked, choice, endpoint, not_yet, whole_number
+from freeswitch_zmq.module.parameters import Parameter, boolean, checked, choice, endpoint, whole_number
 from freeswitch_zmq.wire import TopicFormat
 
 __all__ = [
@@ -69,7 +69,12 @@ PUBLISHER = (
         "events waiting in the switch before some are shed",
     ),
     Parameter("send-hwm", whole_number(1, 10_000_000), "100000", "events waiting for one slow subscriber"),
-    Parameter("replay-mb", not_yet("0", "replay"), "0", "megabytes held for replay; 0 holds nothing"),
+    Parameter(
+        "replay-mb",
+        whole_number(0, 1_000_000),
+        "0",
+        "megabytes (of 1,000,000 bytes) of the newest events held for replay; 0 holds nothing",
+    ),
     Parameter("replay-events", whole_number(1, 100_000_000), "1000000", "events held for replay at most"),
     Parameter(
         "apply-inbound-acl",
@@ -121,7 +126,7 @@ class PublisherConfig:
     fields: str
     queue_size: int
     send_hwm: int
-    replay_mb: str
+    replay_mb: int
     replay_events: int
     apply_inbound_acl: tuple[str, ...]
     security: str

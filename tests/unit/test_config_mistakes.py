@@ -166,8 +166,8 @@ IN_A_PUBLISHER = {
         f"server-public-key: {said(parse_public_key, 'collector')}",
     ),
     "replay": (
-        param("replay-mb", "64"),
-        'replay-mb: "64" can\'t be had: replay is not part of this version; leave it at "0"',
+        param("replay-mb", "1.5"),
+        'replay-mb: "1.5" is not a whole number from 0 to 1000000',
     ),
     "twice what can be there once": (
         param("framing", "topic") + param("framing", "single"),

@@ -15,7 +15,6 @@ from freeswitch_zmq.module.parameters import (
     checked,
     choice,
     endpoint,
-    not_yet,
     tcp_clash,
     whole_number,
 )
@@ -62,12 +61,6 @@ def test_choices() -> None:
 def test_what_was_checked_stays_a_text() -> None:
     assert checked(int)("07") == "07"
     assert problem(checked(int), "x") == "invalid literal for int() with base 10: 'x'"
-
-
-def test_what_is_still_to_come() -> None:
-    read = not_yet("0", "replay")
-    assert read("0") == "0"
-    assert problem(read, "5") == '"5" can\'t be had: replay is not part of this version; leave it at "0"'
 
 
 def test_a_parameters_name_in_python() -> None:
