@@ -4,6 +4,7 @@ EventZmqError
 ├── ConfigError         the configuration has mistakes; `problems` lists each with its place
 ├── StateError          not possible in the present state (started twice, stopped twice, busy)
 ├── StartError          something that is needed could not be opened or is not there
+├── NotHeld             events were asked for that are not there any more
 └── HostError           FreeSWITCH did not do what it was asked
     └── CommandTimeout  it did not answer in time
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["CommandTimeout", "ConfigError", "EventZmqError", "HostError", "StartError", "StateError"]
+__all__ = ["CommandTimeout", "ConfigError", "EventZmqError", "HostError", "NotHeld", "StartError", "StateError"]
 
 
 class EventZmqError(Exception):
@@ -39,6 +40,19 @@ class StateError(EventZmqError):
 
 class StartError(EventZmqError):
     """A thread, socket or service could not be brought up."""
+
+
+class NotHeld(EventZmqError):
+    """Events that somebody asked for again are not held, or not any more.
+
+    Attributes:
+        oldest: the lowest sequence that is held.
+        newest: the latest that was.
+    """
+
+    def __init__(self, oldest: int, newest: int) -> None:
+        self.oldest, self.newest = oldest, newest
+        super().__init__(f"the oldest event that is held is {oldest}, the newest {newest}")
 
 
 class HostError(EventZmqError):
