@@ -9,14 +9,18 @@ from typing import NamedTuple, Optional
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module.filters import EventFilter, FieldFilter, HeaderFilter
 from freeswitch_zmq.module.link import Context, Link
+from freeswitch_zmq.module.ring import Ring
 from freeswitch_zmq.module.schema import PublisherConfig
 from freeswitch_zmq.wire import TopicFormat, close_json, known_prefix, open_json, select_fields
 
 __all__ = ["Publisher", "TakenEvent"]
 
+MEGABYTE = 1_000_000
+"""As `replay-mb` counts them."""
+
 
 class TakenEvent:
-    """An event that the pump took from the switch. Serialized once, and only when somebody wants it."""
+    """An event that the pump took from the switch. Serialized once, and only when somebody wants it or it is held."""
 
     __slots__ = ("_event", "_opened", "name", "subclass")
 
@@ -48,6 +52,8 @@ class _Queued(NamedTuple):
     sequence: int
     name_sequence: int
     topic: Optional[bytes]
+    wanted: bool
+    """False: it is only to be held."""
 
 
 class _Ready(NamedTuple):
@@ -66,6 +72,7 @@ class Publisher:
         published: of these, handed to the sockets.
         skipped: of these, nobody had subscribed.
         shed: of these, dropped here: the queue was full, or the module stopped.
+        ring: what is held for replay, which any thread may read; None without `replay-mb`.
     """
 
     def __init__(self, config: PublisherConfig, context: Context) -> None:
@@ -76,16 +83,24 @@ class Publisher:
         self._names: dict[str, int] = {}
         self._queue: deque[_Queued] = deque()
         self._ready: deque[_Ready] = deque()
+        self.ring: Optional[Ring] = None
         self.configure(config)
 
     def configure(self, config: PublisherConfig) -> None:
-        """Takes up filters, formats and sizes; numbers and sockets stay."""
+        """Takes up filters, formats and sizes; numbers and sockets stay, and of what is held as much as fits."""
         self.config = config
         self._take = EventFilter(config.event_filter)
         self._leave = EventFilter(config.event_exclude)
         self._header_filters = [HeaderFilter(text) for text in config.header_filter]
         self._fields = FieldFilter(config.fields) if config.fields else None
         self._topic = TopicFormat(config.format_fields) if config.framing == "topic" else None
+        if not config.replay_mb:
+            self.ring = None
+        elif self.ring is None:
+            # Some before this one may be queued still, but those that nobody wanted are gone.
+            self.ring = Ring(config.replay_events, config.replay_mb * MEGABYTE, self.accepted)
+        else:
+            self.ring.resize(config.replay_events, config.replay_mb * MEGABYTE)
 
     def open_link(self) -> Link:
         """The way to one more endpoint."""
@@ -109,7 +124,7 @@ class Publisher:
         return len(self._queue) + len(self._ready)
 
     def offer(self, event: TakenEvent, last: bool = False) -> None:
-        """Numbers an event that passes the filters, and queues it if somebody wants it.
+        """Numbers an event that passes the filters, and queues it if somebody wants it or it is to be held.
 
         Args:
             event: the next one that the switch delivered.
@@ -128,12 +143,12 @@ class Publisher:
         except BaseException:
             self.shed += 1
             raise
-        if not wanted:
+        if not wanted and self.ring is None:
             self.skipped += 1
         elif self.queued >= self.config.queue_size and not last:
             self.shed += 1
         else:
-            self._queue.append(_Queued(event, self.accepted, name_sequence, topic))
+            self._queue.append(_Queued(event, self.accepted, name_sequence, topic, wanted))
 
     def _judge(self, event: TakenEvent) -> tuple[Optional[bytes], bool]:
         """The event's topic, where it has one, and whether somebody may want it."""
@@ -183,14 +198,18 @@ class Publisher:
             if self._fields is not None:
                 opened = select_fields(opened, self._fields.keeps)
             message = close_json(opened, self.epoch, queued.sequence, queued.name_sequence)
+            if self.ring is not None:
+                # Before anybody has it: who has seen an event must find all that came before it.
+                self.ring.add(queued.sequence, message)
         except BaseException:
             self.shed += 1  # one event that can't be serialized must not hold up those behind it
             raise
-        key = message if queued.topic is None else queued.topic
-        links = [link for link in self._links if not link.gone and link.subscriptions.want(key)]
-        if links:
-            self._ready.append(_Ready(queued.topic, message, links))
-            return True
+        if queued.wanted:
+            key = message if queued.topic is None else queued.topic
+            links = [link for link in self._links if not link.gone and link.subscriptions.want(key)]
+            if links:
+                self._ready.append(_Ready(queued.topic, message, links))
+                return True
         self.skipped += 1
         return False
 
