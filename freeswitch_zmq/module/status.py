@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Optional
 
 import ujson
 import zmq
@@ -11,6 +11,7 @@ import zmq
 from freeswitch_zmq import __version__
 from freeswitch_zmq.module.keys import KeyRing, LetIn
 from freeswitch_zmq.module.publication import Publication
+from freeswitch_zmq.module.ring import Ring
 from freeswitch_zmq.module.schema import AccessConfig
 from freeswitch_zmq.wire import PROTOCOL_VERSION
 
@@ -33,6 +34,7 @@ def publication_status(each: Publication) -> dict[str, Any]:
         "rate": round(each.rate, 1),
         "security": each.config.security,
         "connections": sum(endpoint.rule.connections for endpoint in each.endpoints if endpoint.rule is not None),
+        "replay": _replay(publisher.ring),
         "refusals": [
             {
                 "endpoint": endpoint,
@@ -45,6 +47,12 @@ def publication_status(each: Publication) -> dict[str, Any]:
             if refusal.count
         ],
     }
+
+
+def _replay(ring: Optional[Ring]) -> Optional[dict[str, int]]:
+    if ring is None:
+        return None
+    return {"held": ring.count, "bytes": ring.bytes, "oldest": ring.oldest, "newest": ring.newest}
 
 
 def key_status(ring: KeyRing, access: AccessConfig) -> dict[str, Any]:
@@ -117,12 +125,21 @@ def as_text(status: dict[str, Any]) -> str:
             for key in ("accepted", "published", "skipped", "shed", "queued", "connections", "refused")
         ]
         lines += [f"    {_refusal(refusal)}" for refusal in each["refusals"]]
+        if each["replay"] is not None:
+            lines.append(f"  replay      {_held(each['replay'])}")
     if status["keys"]:
         lines += ["", "keys:"]
         lines += [f"  {name}: {_key(key)}" for name, key in status["keys"].items()]
     if status["state"] == "stopped":
         lines.append("start it with: pyrun event_zmq")
     return "\n".join(lines)
+
+
+def _held(replay: dict[str, int]) -> str:
+    if not replay["held"]:
+        return "nothing is held yet"
+    size = f"{replay['bytes'] / 1_000_000:.1f} MB"
+    return f"{_count(replay['held'], 'event')} ({size}), from {replay['oldest']} to {replay['newest']}"
 
 
 def _refusal(refusal: dict[str, Any]) -> str:

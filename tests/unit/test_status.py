@@ -13,7 +13,7 @@ from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.schema import AccessConfig, KeyConfig
 from tests.support.module import Subscriber
 from tests.unit.configurations import local, publisher
-from tests.unit.fake_freeswitch import FakeSwitch
+from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
 from tests.unit.stations import Station
 from tests.unit.waiting import wait_for
 
@@ -32,6 +32,7 @@ def a_publisher(**changes: Any) -> dict[str, Any]:
         "rate": 812.5,
         "security": "curve",
         "connections": 5,
+        "replay": None,
         "refusals": [],
         **changes,
     }
@@ -71,6 +72,7 @@ def test_the_counters_of_a_publisher(switch: FakeSwitch) -> None:
             "rate": 12.3,
             "security": "null",
             "connections": 3,
+            "replay": None,
             "refusals": [
                 refusal(first, "address", 1),
                 refusal(first, "key", 1, "192.0.2.2", "0a1b"),
@@ -81,6 +83,22 @@ def test_the_counters_of_a_publisher(switch: FakeSwitch) -> None:
         assert found["accepted"] == found["published"] + found["skipped"] + found["shed"] > 0
         # What was bound, not what was asked for.
         assert found["endpoints"][0] != "tcp://127.0.0.1:*"
+    station.close()
+
+
+def test_what_is_held_for_replay(switch: FakeSwitch) -> None:
+    station = Station(switch, publisher(*local(replay_mb=1, replay_events=3, event_filter="TRAP")))
+    publication = station.publication()
+
+    def held() -> Any:
+        return status.publication_status(publication)["replay"]
+
+    assert held() == {"held": 0, "bytes": 0, "oldest": 1, "newest": 0}
+    switch.fire(*[FakeEvent("TRAP") for _ in range(5)])
+    wait_for(lambda: publication.publisher.skipped == 5, "all events")
+    ring = publication.publisher.ring
+    assert ring is not None
+    assert held() == {"held": 3, "bytes": ring.bytes, "oldest": 3, "newest": 5}
     station.close()
 
 
@@ -157,8 +175,10 @@ def test_the_text_for_a_person() -> None:
         "pyzmq": "24.0.1",
         "uptime_seconds": 3 * 86400 + 4 * 3600 + 5 * 60 + 6.7,
         "publishers": {
-            "default": a_publisher(refusals=refusals),
-            "other": a_publisher(subscriptions=1, rate=0.0, endpoints=[], connections=0, refused=0),
+            "default": a_publisher(refusals=refusals, replay=held(12_345_678, 26687, 140222)),
+            "other": a_publisher(
+                subscriptions=1, rate=0.0, endpoints=[], connections=0, refused=0, replay=held(0, 7, 6)
+            ),
         },
         "keys": {
             "crm": a_key(["default", "other"], 3, "2023-11-14T22:13:20Z", "192.0.2.8"),
@@ -184,6 +204,7 @@ def test_the_text_for_a_person() -> None:
         "    2 for key at tcp://0.0.0.0:5556, the latest from 192.0.2.9 with the key 0a1b",
         "    3 for key at ipc:///run/a with the key crm",
         "    4 for handshake at ipc:///run/a",
+        "  replay      113536 events (12.3 MB), from 26687 to 140222",
         "",
         "publisher other: 1 subscription, 0 events/s",
         "  accepted    140223",
@@ -193,12 +214,17 @@ def test_the_text_for_a_person() -> None:
         "  queued      0",
         "  connections 0",
         "  refused     0",
+        "  replay      nothing is held yet",
         "",
         "keys:",
         "  crm: default, other; let in 3 times, last at 2023-11-14T22:13:20Z from 192.0.2.8",
         "  local: default; let in 1 time, last at 2023-11-14T22:13:21Z from this machine",
         "  new: no publisher; never let in",
     ]
+
+
+def held(size: int, oldest: int, newest: int) -> dict[str, int]:
+    return {"held": newest - oldest + 1, "bytes": size, "oldest": oldest, "newest": newest}
 
 
 def a_key(publishers: list[str], let_in: int = 0, last: str = "", address: str = "") -> dict[str, Any]:
