@@ -3,70 +3,64 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from freeswitch_zmq.errors import StartError
-from freeswitch_zmq.module.proxy import Endpoint, EndpointOptions
-from freeswitch_zmq.module.publication import Publication, endpoint_options
-from freeswitch_zmq.module.schema import Config
+from freeswitch_zmq.module.endpoint import EndpointOptions, NetworkEndpoint
+from freeswitch_zmq.module.group import EndpointGroup
 
-__all__ = ["EndpointChange"]
+__all__ = ["EndpointChange", "Wanted"]
+
+Wanted = Sequence[tuple[EndpointGroup, Sequence[EndpointOptions]]]
 
 
 class EndpointChange:
     """The steps from one set of endpoints to another: `open_new`, then `finish` or `undo`.
 
     Args:
-        publications: by name; those of the new configuration are there already, those that go still are.
-        config: the new one.
-        cut: names of publishers of which somebody may not have another event. libzmq can't close one connection, so all
-            of their endpoints that ask for keys are opened anew, and what is on its way there is dropped.
+        groups: all that are open; those of the new configuration are there already, those that go still are.
+        wanted: the endpoints that each is to have.
+        cut: groups of which somebody may not have another message. libzmq can't close one connection, so all of their
+            endpoints that ask for keys are opened anew, and what is on its way there is dropped.
     """
 
-    def __init__(self, publications: Mapping[str, Publication], config: Config, cut: Collection[str] = ()) -> None:
-        self._publications = publications
-        self._config = config
+    def __init__(self, groups: Sequence[EndpointGroup], wanted: Wanted, cut: Collection[EndpointGroup] = ()) -> None:
+        self._groups = groups
+        self._wanted = wanted
         self._cut = cut
-        self._opened: list[tuple[Publication, Endpoint]] = []
-        self._old: list[tuple[Publication, Endpoint]] = []
-        self._closed_early: list[tuple[Publication, EndpointOptions]] = []
+        self._opened: list[tuple[EndpointGroup, NetworkEndpoint]] = []
+        self._old: list[tuple[EndpointGroup, NetworkEndpoint]] = []
+        self._closed_early: list[tuple[EndpointGroup, EndpointOptions]] = []
 
     def open_new(self) -> None:
         """Opens what is new."""
         wanted = self._sort_out()
         in_the_way = []
-        for publication, options in wanted:
+        for group, options in wanted:
             if any(old.is_in_the_way(options.address) for _, old in self._old):
-                in_the_way.append((publication, options))
+                in_the_way.append((group, options))
             else:
-                self._opened.append((publication, publication.open_endpoint(options)))
-        for publication, options in in_the_way:
+                self._opened.append((group, group.open_endpoint(options)))
+        for group, options in in_the_way:
             for owner, old in [pair for pair in self._old if pair[1].is_in_the_way(options.address)]:
                 self._old.remove((owner, old))
                 self._closed_early.append((owner, replace(old.options, address=old.address)))
                 self._close(owner, old)
-            self._opened.append((publication, _open_freed(publication, options)))
+            self._opened.append((group, _open_freed(group, options)))
 
-    def _sort_out(self) -> list[tuple[Publication, EndpointOptions]]:
+    def _sort_out(self) -> list[tuple[EndpointGroup, EndpointOptions]]:
         """Which endpoints stay, which are to be closed, and (returned) which are to be opened."""
-        wanted: list[tuple[Publication, EndpointOptions]] = []
-        every_publisher = [
-            (
-                self._publications[publisher.name],
-                endpoint_options(publisher, self._config.settings, self._config.access),
-            )
-            for publisher in self._config.publishers
-        ]
-        named = {options.address for _, every in every_publisher for options in every}
-        self._old = [(each, old) for each in self._publications.values() for old in each.endpoints]
-        for publication, every in every_publisher:
+        wanted: list[tuple[EndpointGroup, EndpointOptions]] = []
+        named = {options.address for _, every in self._wanted for options in every}
+        self._old = [(each, old) for each in self._groups for old in each.endpoints]
+        for group, every in self._wanted:
             # Those that name their port first: `:*` is content with any that is left.
             for options in sorted(every, key=lambda options: options.address.endswith(":*")):
                 equal = [
                     (owner, old)
                     for owner, old in self._old
-                    if owner is publication
+                    if owner is group
                     and old.serves(options.address)
                     # `:*` does not keep a port that another publisher names.
                     and (old.address == options.address or old.address not in named)
@@ -75,15 +69,15 @@ class EndpointChange:
                 if same:
                     self._old.remove(same[0])
                 elif equal:  # opened anew, and where it was: `tcp://HOST:*` would find another port
-                    wanted.append((publication, replace(options, address=equal[0][1].address)))
+                    wanted.append((group, replace(options, address=equal[0][1].address)))
                 else:
-                    wanted.append((publication, options))
+                    wanted.append((group, options))
         return wanted
 
-    def _is_cut(self, owner: Publication, endpoint: Endpoint) -> bool:
-        return owner.config.name in self._cut and endpoint.options.curve is not None and not endpoint.options.connect
+    def _is_cut(self, owner: EndpointGroup, endpoint: NetworkEndpoint) -> bool:
+        return owner in self._cut and endpoint.options.curve is not None and not endpoint.options.connect
 
-    def _close(self, owner: Publication, endpoint: Endpoint) -> None:
+    def _close(self, owner: EndpointGroup, endpoint: NetworkEndpoint) -> None:
         owner.close_endpoint(endpoint, linger=not self._is_cut(owner, endpoint))
 
     def undo(self) -> None:
@@ -93,11 +87,11 @@ class EndpointChange:
             StartError: not all of it could be brought back; the rest was.
         """
         problems = []
-        for publication, endpoint in self._opened:
-            publication.close_endpoint(endpoint)
-        for publication, options in self._closed_early:
+        for group, endpoint in self._opened:
+            group.close_endpoint(endpoint)
+        for group, options in self._closed_early:
             try:
-                _open_freed(publication, options)
+                _open_freed(group, options)
             except StartError as error:
                 problems.append(str(error))
         if problems:
@@ -106,18 +100,18 @@ class EndpointChange:
     def finish(self) -> list[str]:
         """Closes what is not wanted any more. Gives what was opened and closed, in words."""
         words = [f"{endpoint.address} opened" for _, endpoint in self._opened]
-        for publication, old in self._old:
-            self._close(publication, old)
+        for group, old in self._old:
+            self._close(group, old)
             words.append(f"{old.address} closed")
         return words
 
 
-def _open_freed(publication: Publication, options: EndpointOptions) -> Endpoint:
+def _open_freed(group: EndpointGroup, options: EndpointOptions) -> NetworkEndpoint:
     """Opens an endpoint whose address one of ours had until just now: libzmq's I/O thread lets go of it a bit later."""
     deadline = time.monotonic() + 1.0
     while True:
         try:
-            return publication.open_endpoint(options)
+            return group.open_endpoint(options)
         except StartError:
             if time.monotonic() > deadline:
                 raise

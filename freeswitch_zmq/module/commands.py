@@ -8,26 +8,41 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import Counter
+from typing import Callable, Optional
 
 from freeswitch_zmq.errors import CommandTimeout, HostError
 from freeswitch_zmq.module import host
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "Job"]
 
 
-class _Job:
-    """One command under way. Two events bear its id: the one about `bgapi`, and the answer."""
+FORGET_SECONDS = 3600.0
+"""Commands that were left running at a stop are known for so long: what comes of them is still kept out."""
 
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.output = ""
+OnDone = Callable[[Optional[str]], None]
+_BLANKS = "\r\n\t \v"  # what FreeSWITCH takes off both ends of a command and its arguments
+
+
+class Job:
+    """One command under way. Two events bear its id: the one about `bgapi`, and the answer.
+
+    Attributes:
+        abandoned: nobody waits for its answer any more.
+    """
+
+    def __init__(self, on_done: OnDone) -> None:
+        self.on_done = on_done
         self.abandoned = False
+        self.started = time.monotonic()
         self.to_come = {"API", "BACKGROUND_JOB"}
 
 
 class Commands:
     """Runs commands through `bgapi` and waits for the `BACKGROUND_JOB` event that the pump hands to `claim`.
+
+    It outlives a stop: what then becomes of commands that were running is not news either, after the next start.
 
     Attributes:
         late: answers that came after their caller had given up.
@@ -37,10 +52,21 @@ class Commands:
         self.late = 0
         self._closed = False
         self._lock = threading.Lock()
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
+        self._background: dict[str, OnDone] = {}
         # The API event of a command bears no id. Someone else's of the same text differs in nothing from ours, so it
         # is enough to keep out as many as we caused.
         self._expected: Counter[tuple[str, str]] = Counter()
+
+    def open(self) -> None:
+        """Commands can be run from now on, when the pump runs."""
+        with self._lock:
+            self._closed = False
+            self.late = 0
+            now = time.monotonic()
+            self._jobs = {key: job for key, job in self._jobs.items() if now - job.started < FORGET_SECONDS}
+            if not self._jobs:
+                self._expected.clear()
 
     def run(self, command: str, timeout: float = 5.0) -> str:
         """Runs a command in a thread of FreeSWITCH's and gives its output. The pump must be running.
@@ -53,11 +79,36 @@ class Commands:
             CommandTimeout: no answer in time.
             HostError: FreeSWITCH did not take it.
         """
+        done = threading.Event()
+        outputs: list[Optional[str]] = []
+
+        def on_done(output: Optional[str]) -> None:
+            outputs.append(output)
+            done.set()
+
+        job = self.start(command, on_done)
+        waited = done.wait(timeout)
+        if self._closed:
+            raise HostError(f'event_zmq stopped while it waited for "{command}"')
+        if not waited:
+            job.abandoned = True
+            raise CommandTimeout(f'FreeSWITCH did not answer "{command}" within {timeout:g} s')
+        return outputs[0] or ""
+
+    def start(self, command: str, on_done: OnDone) -> Job:
+        """Has a command run in a thread of FreeSWITCH's.
+
+        Args:
+            command: without line breaks and NULs.
+            on_done: called once, in the pump's thread, with the output; with None when the module stops first.
+
+        Raises:
+            HostError: FreeSWITCH did not take it; `on_done` is not called.
+        """
         job_id = secrets.token_hex(16)  # whoever may send events can forge an answer, but can't guess this
-        job = _Job()
+        job = Job(on_done)
         with self._lock:
-            if self._closed:
-                raise HostError(f'event_zmq is stopping; "{command}" was not run')
+            self._check_open(command)
             self._jobs[job_id] = job
             self._expect(command)
         answer = host.instant(f"bgapi uuid:{job_id} {command}")
@@ -67,20 +118,45 @@ class Commands:
                 self._seen(job_id, job, "BACKGROUND_JOB")
                 self._take_expected(_split(command))
             raise HostError(f'FreeSWITCH did not take "{command}": {answer.strip() or "no answer"}')
-        waited = job.done.wait(timeout)
+        return job
+
+    def start_background(self, job_id: str, command: str, on_done: OnDone) -> None:
+        """Has a command run whose events, the output too, go out as anybody's.
+
+        Args:
+            job_id: for its BACKGROUND_JOB event; FreeSWITCH can be crashed by an odd one, so it must have been checked.
+            command: as for `start`.
+            on_done: called once, in the pump's thread, when its output has come; not when the module stops first.
+
+        Raises:
+            ValueError: a command with that id is running.
+            HostError: FreeSWITCH did not take it.
+        """
+        with self._lock:
+            self._check_open(command)
+            if job_id in self._background or job_id in self._jobs:
+                raise ValueError(f'a job with the id "{job_id}" is running')
+            self._background[job_id] = on_done
+        answer = host.instant(f"bgapi uuid:{job_id} {command}")
+        if not answer.startswith("+OK"):
+            with self._lock:
+                self._background.pop(job_id, None)
+            raise HostError(f'FreeSWITCH did not take "{command}": {answer.strip() or "no answer"}')
+
+    def _check_open(self, command: str) -> None:
         if self._closed:
-            raise HostError(f'event_zmq stopped while it waited for "{command}"')
-        if not waited:
-            job.abandoned = True
-            raise CommandTimeout(f'FreeSWITCH did not answer "{command}" within {timeout:g} s')
-        return job.output
+            raise HostError(f'event_zmq is stopping; "{command}" was not run')
 
     def close(self) -> None:
         """Nobody waits for an answer any more, because nobody is left to take it."""
         with self._lock:
             self._closed = True
+            waiting = [job.on_done for job in self._jobs.values()]
             for job in self._jobs.values():
-                job.done.set()
+                job.on_done = _ignore
+            self._background.clear()
+        for on_done in waiting:
+            on_done(None)
 
     def instant(self, command: str) -> str:
         """The same for one of the commands that may run under the GIL (`host.INSTANT`)."""
@@ -96,7 +172,9 @@ class Commands:
     def claim(self, event: host.Event, name: str) -> bool:
         """Whether an API or BACKGROUND_JOB event is about a command of ours; takes the answer out of it."""
         if name == "BACKGROUND_JOB":
-            return self._claim_id(event.getHeader("Job-UUID"), name, event)
+            return _is_from(event, "bgapi_exec") and self._claim_id(event.getHeader("Job-UUID"), name, event)
+        if not _is_from(event, "switch_api_execute"):
+            return False
         command, argument = (
             event.getHeader("API-Command") or "",
             event.getHeader("API-Command-Argument") or "",
@@ -107,18 +185,24 @@ class Commands:
             return self._take_expected((command, argument))
 
     def _claim_id(self, job_id: str | None, name: str, event: host.Event) -> bool:
+        key = job_id or ""
+        on_done: OnDone = _ignore
+        ours = False
         with self._lock:
-            job = self._jobs.get(job_id or "")
-            if job is None or name not in job.to_come:
-                return False
-            self._seen(job_id or "", job, name)
+            job = self._jobs.get(key)
+            if job is not None and name in job.to_come:
+                ours = True
+                self._seen(key, job, name)
+                if name == "BACKGROUND_JOB":
+                    self.late += job.abandoned
+                    on_done, job.on_done = job.on_done, _ignore
+            elif name == "BACKGROUND_JOB":
+                on_done = self._background.pop(key, _ignore)
         if name == "BACKGROUND_JOB":
-            job.output = event.getBody() or ""
-            job.done.set()
-            self.late += job.abandoned
-        return True
+            on_done(event.getBody() if ours else None)
+        return ours
 
-    def _seen(self, job_id: str, job: _Job, name: str) -> None:
+    def _seen(self, job_id: str, job: Job, name: str) -> None:
         job.to_come.discard(name)
         if not job.to_come:
             self._jobs.pop(job_id, None)
@@ -136,5 +220,19 @@ class Commands:
 
 
 def _split(command: str) -> tuple[str, str]:
-    name, _, argument = command.strip().partition(" ")
-    return name, argument.strip()
+    """As FreeSWITCH will tell of it."""
+    name, _, argument = command.partition(" ")
+    return name.strip(_BLANKS), argument.strip(_BLANKS)
+
+
+def _is_from(event: host.Event, function: str) -> bool:
+    """Whether that function of FreeSWITCH's made the event.
+
+    Who sends one over the event socket can claim so, but the socket adds an Event-UUID. Of what scripts and other
+    modules send, FreeSWITCH's own word comes first.
+    """
+    return event.getHeader("Event-Calling-Function") == function and event.getHeader("Event-UUID") is None
+
+
+def _ignore(_output: Optional[str]) -> None:
+    """Nobody waits any more."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 from xml.etree import ElementTree
 
 from freeswitch_zmq.certificate import parse_public_key
@@ -17,10 +17,12 @@ from freeswitch_zmq.module.filters import closest
 from freeswitch_zmq.module.parameters import Parameter, tcp_clash
 from freeswitch_zmq.module.schema import (
     ACCESS,
+    API,
     DEFAULT_BIND,
     PUBLISHER,
     SETTINGS,
     AccessConfig,
+    ApiConfig,
     Config,
     KeyConfig,
     PublisherConfig,
@@ -60,7 +62,7 @@ class _Reader:
         self._has_key_file = False  # also one that can't be used, of which it is told by itself
 
     def read(self, root: ElementTree.Element) -> Config:
-        sections = self._children(root, "", ("settings", "publishers", "access"), ("name", "description"))
+        sections = self._children(root, "", ("settings", "publishers", "api", "access"), ("name", "description"))
         settings = self._params(sections.get("settings", []), "<settings>", SETTINGS)
         publishers: dict[str, PublisherConfig] = {}
         names: list[str] = []  # also of those with a mistake: a key that names one is right
@@ -70,14 +72,20 @@ class _Reader:
                 self._publisher(element, publishers)
         if not publishers and not self.problems:
             self._problem("<publishers>", 'there is no publisher; add <publisher name="default"/>')
+        api = self._api(sections.get("api", []))
         access = self._access(sections.get("access", []), names)
-        self._endpoints_once(list(publishers.values()))
+        binds = [(f'publisher "{each.name}"', _place(each), each.bind) for each in publishers.values()]
+        self._endpoints_once([*binds, ("<api>", "<api>", api.bind)] if api is not None else binds)
         for publisher in publishers.values():
-            self._lists_are_there(publisher)
+            self._lists_are_there(_place(publisher), publisher.apply_inbound_acl)
             self._keys_fit(publisher, access)
+        if api is not None:
+            self._lists_are_there("<api>", api.apply_inbound_acl)
+            if api.security == "curve":
+                self._own_key_is_there("<api>", "security: curve", access)
         if self.problems:
             raise ConfigError(self.problems)
-        return Config(Settings(**settings), tuple(publishers.values()), access)
+        return Config(Settings(**settings), tuple(publishers.values()), access, api)
 
     def _publisher(self, element: ElementTree.Element, publishers: dict[str, PublisherConfig]) -> None:
         name = element.get("name", "")
@@ -94,6 +102,17 @@ class _Reader:
         values["fields"] = values["fields"] or ""
         values["bind"] = values["bind"] or (() if values["connect"] else (DEFAULT_BIND,))
         publishers.setdefault(name, PublisherConfig(name=name, **values))
+
+    def _api(self, sections: Sequence[ElementTree.Element]) -> Optional[ApiConfig]:
+        if not sections:
+            return None
+        before = len(self.problems)
+        values = self._params(sections, "<api>", API)
+        if len(self.problems) > before:
+            return None
+        for name, deny in (("allow", False), ("deny", True)):
+            values[name] = tuple(one for text in values[name] for one in parse_permissions(text, deny=deny))
+        return ApiConfig(**values)
 
     def _access(self, sections: Sequence[ElementTree.Element], publishers: Sequence[str]) -> AccessConfig:
         given = self._params(sections, "<access>", ACCESS, ("key",))
@@ -136,8 +155,8 @@ class _Reader:
         if len(self.problems) == before:
             keys[name] = KeyConfig(name, public_key, tuple(dict.fromkeys(named)), allow)
 
-    def _lists_are_there(self, publisher: PublisherConfig) -> None:
-        names = [AddressList(text).list_name for text in publisher.apply_inbound_acl]
+    def _lists_are_there(self, place: str, acl: Sequence[str]) -> None:
+        names = [AddressList(text).list_name for text in acl]
         unknown = [name for name in names if name and name not in BUILT_IN_LISTS]
         known = self._acl_lists() if unknown else ()
         for name in unknown:
@@ -145,21 +164,21 @@ class _Reader:
                 hint = closest(name, [*known, *BUILT_IN_LISTS]) or (
                     "; add it there, or name a network such as 192.0.2.0/24"
                 )
-                self._problem(
-                    f'<publisher name="{publisher.name}">',
-                    f'apply-inbound-acl: acl.conf.xml has no list "{name}"{hint}',
-                )
+                self._problem(place, f'apply-inbound-acl: acl.conf.xml has no list "{name}"{hint}')
 
-    def _keys_fit(self, publisher: PublisherConfig, access: AccessConfig) -> None:
-        place = f'<publisher name="{publisher.name}">'
-        curve = publisher.security == "curve"
-        if (curve or publisher.server_public_key) and access.server_keys is None and not self._has_key_file:
-            what = "security: curve" if curve else "server-public-key:"
+    def _own_key_is_there(self, place: str, what: str, access: AccessConfig) -> None:
+        if access.server_keys is None and not self._has_key_file:
             self._problem(
                 place,
                 f"{what} needs the switch's own key: make one with `fszmq keygen --server` and name its file in "
                 "<access> as server-secret-key-file",
             )
+
+    def _keys_fit(self, publisher: PublisherConfig, access: AccessConfig) -> None:
+        place = _place(publisher)
+        curve = publisher.security == "curve"
+        if curve or publisher.server_public_key:
+            self._own_key_is_there(place, "security: curve" if curve else "server-public-key:", access)
         if publisher.server_public_key and not publisher.connect:
             self._problem(place, "server-public-key: goes with connect; who subscribes here is told by <access>")
         if curve and publisher.connect and not publisher.server_public_key:
@@ -240,20 +259,24 @@ class _Reader:
                 where = f"{place} <{element.tag}>" if f"<{element.tag}" not in place else place
                 self._problem(where, f'there is no attribute "{name}"{_right(name, known)}')
 
-    def _endpoints_once(self, publishers: Sequence[PublisherConfig]) -> None:
+    def _endpoints_once(self, binds: Sequence[tuple[str, str, Sequence[str]]]) -> None:
+        """Of each that listens: what to call it, its place, its endpoints."""
         taken: list[tuple[str, str]] = []
-        for publisher in publishers:
-            for text in publisher.bind:
-                for other, owner in taken:
+        for owner, place, texts in binds:
+            for text in texts:
+                for other, other_owner in taken:
                     if tcp_clash(text, other) or (text == other and not text.endswith(":*")):
-                        place = f'<publisher name="{publisher.name}">'
-                        self._problem(place, f'bind: "{text}" is taken by publisher "{owner}"; give it another port')
-                taken.append((text, publisher.name))
+                        self._problem(place, f'bind: "{text}" is taken by {other_owner}; give it another port')
+                taken.append((text, owner))
 
     def _problem(self, place: str, text: str) -> None:
         line = f"{place}: {text}"
         if line not in self.problems:
             self.problems.append(line)
+
+
+def _place(publisher: PublisherConfig) -> str:
+    return f'<publisher name="{publisher.name}">'
 
 
 def _right(word: str, known: Sequence[str]) -> str:

@@ -94,11 +94,15 @@ class Connections:
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self._failed = self._rule.given_up = True
         elif event == zmq.EVENT_DISCONNECTED:
+            self._rule.heard.pop(value, None)
+            self._rule.given.pop(value, None)
             self._went(self._open.pop(value) if value in self._open else _Connection(None))
         self._rule.connections = len(self._open)
 
     def _came(self, fd: int, connection: _Connection) -> None:
         self._open[fd] = connection
+        self._rule.heard.pop(fd, None)
+        self._rule.given.pop(fd, None)
         crowded = len(self._open) > STRANGERS_AT_ONCE
         if crowded and connection.ends is not None and self._rule.is_stranger(connection.address):
             self._end(fd, connection, "crowd")
@@ -129,6 +133,9 @@ class Connections:
         Args:
             all_of_them: whether to look at all connections, or only at those that have just come.
         """
+        if self._rule.unfinished_bytes:
+            self._cut_unfinished(all_of_them)
+            return
         came = 0
         # The newest are at the end.
         for fd, connection in reversed(self._open.items()):
@@ -145,6 +152,22 @@ class Connections:
         self._level.add(came)
         if self._level.now > ENDPOINT_BURST_BYTES:
             self._cut_largest()
+
+    def _cut_unfinished(self, all_of_them: bool) -> None:
+        """The same for callers of the API, who may send as many requests as they like, but each must end."""
+        for fd, connection in reversed(self._open.items()):
+            if not (all_of_them or connection.is_young):
+                break
+            if connection.ends is None:
+                continue
+            received, heard = descriptors.bytes_received(fd), self._rule.heard.get(fd, 0)
+            if heard > connection.received:
+                connection.received = heard
+                connection.level.now = 0.0
+            connection.level.add(received - connection.received)
+            connection.received = received
+            if connection.level.now > self._rule.unfinished_bytes:
+                self._end(fd, connection, "flood")
 
     def _cut_largest(self) -> None:
         """Ends those that sent most of late, until the rest is bearable."""

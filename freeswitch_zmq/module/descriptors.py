@@ -11,12 +11,13 @@ import socket
 import struct
 from typing import NamedTuple
 
-__all__ = ["Ends", "bytes_received", "ends_of", "hang_up"]
+__all__ = ["Ends", "bytes_acked", "bytes_received", "ends_of", "hang_up"]
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_BYTES_RECEIVED = struct.Struct("=Q")
+_COUNT = struct.Struct("=Q")
+_BYTES_ACKED_AT = 120
 _BYTES_RECEIVED_AT = 128
-"""Where `tcpi_bytes_received` stands in `struct tcp_info` of Linux (4.1 and newer)."""
+"""Where `tcpi_bytes_acked` and `tcpi_bytes_received` stand in `struct tcp_info` of Linux (4.1 and newer)."""
 
 _BUFFER = 256
 
@@ -37,14 +38,23 @@ def ends_of(fd: int) -> Ends | None:
 
 def bytes_received(fd: int) -> int:
     """What came in on a TCP connection since it was there, as the kernel counts it; 0 where that can't be known."""
+    return _tcp_count(fd, _BYTES_RECEIVED_AT) or 0
+
+
+def bytes_acked(fd: int) -> int | None:
+    """What the other side has received of what was sent; None where that can't be known."""
+    return _tcp_count(fd, _BYTES_ACKED_AT)
+
+
+def _tcp_count(fd: int, offset: int) -> int | None:
     option = getattr(socket, "TCP_INFO", None)  # Linux
     raw, length = ctypes.create_string_buffer(_BUFFER), ctypes.c_uint32(_BUFFER)
     if option is None or _libc.getsockopt(fd, socket.IPPROTO_TCP, option, raw, ctypes.byref(length)) != 0:
-        return 0
-    if length.value < _BYTES_RECEIVED_AT + _BYTES_RECEIVED.size:
-        return 0
-    received: int = _BYTES_RECEIVED.unpack_from(raw, _BYTES_RECEIVED_AT)[0]
-    return received
+        return None
+    if length.value < offset + _COUNT.size:
+        return None
+    count: int = _COUNT.unpack_from(raw, offset)[0]
+    return count
 
 
 def hang_up(fd: int, ends: Ends) -> bool:

@@ -6,13 +6,14 @@ All calls of the wrapper but `pop` hold the GIL, so those that may wait for Free
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from typing import Any
 
 import freeswitch
 
 from freeswitch_zmq.errors import HostError
 
-__all__ = ["Consumer", "Event", "clean", "in_list", "instant", "log", "running"]
+__all__ = ["Consumer", "Event", "clean", "fire", "in_list", "instant", "log", "running"]
 
 INSTANT = ("bgapi", "fsctl", "create_uuid", "global_getvar")
 
@@ -74,6 +75,27 @@ def in_list(address: str, name: str) -> bool | None:
     return bool(_without_gil.in_list(address.encode(), name.encode(), None))
 
 
+def fire(name: str, subclass: str, headers: Mapping[str, str], body: str) -> bool:
+    """Sends an event. Whether FreeSWITCH took it.
+
+    Waits, without the GIL, when FreeSWITCH's queue of events is full.
+
+    Args:
+        name: one that FreeSWITCH has.
+        subclass: of a CUSTOM event, else empty.
+        headers: without line breaks, and none that FreeSWITCH adds itself.
+        body: empty: none.
+    """
+    event = freeswitch.Event(name, subclass) if subclass else freeswitch.Event(name)
+    for header, value in headers.items():
+        event.addHeader(header, value)
+    if body:
+        event.addBody(body)
+    if _without_gil is None:
+        return bool(event.fire())
+    return bool(_without_gil.fire(int(event.this)))
+
+
 class Consumer:
     """All events of the switch, queued by its dispatch thread. One thread makes it, pops from it and closes it.
 
@@ -106,8 +128,8 @@ class Consumer:
 class _WithoutGil:
     """Functions of FreeSWITCH that are called past the wrapper, which would hold the GIL meanwhile.
 
-    `EventConsumer::bind` and `cleanup` wait until the dispatch thread is between two events, and the event that
-    `API::executeString` fires waits for a place when the dispatch queue is full. If that thread is inside another
+    `EventConsumer::bind` and `cleanup` wait until the dispatch thread is between two events, and what `Event::fire` and
+    `API::executeString` fire waits for a place when the dispatch queue is full. If that thread is inside another
     module's event handler that looks up XML, and a Python script answers lookups, it waits for the GIL: held here, all
     Python in the switch and all its events would stop for good (seen on 1.11.2, at the first start under such a load).
     `switch_check_network_list_ip_token` waits for a lock that `reloadacl` holds while it looks up XML.
@@ -126,6 +148,9 @@ class _WithoutGil:
         self.execute = library["_ZN3API13executeStringEPKc"]
         self.execute.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
         self.execute.restype = ctypes.c_void_p  # the caller's to free
+        self.fire = library["_ZN5Event4fireEv"]
+        self.fire.argtypes = (ctypes.c_void_p,)
+        self.fire.restype = ctypes.c_bool
         self.in_list = library["switch_check_network_list_ip_token"]
         self.in_list.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
         self.free = library["free"]

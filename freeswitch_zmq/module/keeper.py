@@ -8,6 +8,7 @@ from typing import Callable
 
 from freeswitch_zmq.module import forksafety, host
 from freeswitch_zmq.module.faults import Faults
+from freeswitch_zmq.module.group import EndpointGroup
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.refusals import REASONS
 from freeswitch_zmq.module.running import Running
@@ -78,6 +79,8 @@ class Keeper(Worker):
     def _tick(self, now: float) -> None:
         publications = list(self._running.publications.values())
         self.warn(now, publications)
+        if self._running.api is not None:
+            self._warn_of_refusals(now, self._running.api)
         self._look_for_the_dead()
         if any(endpoint.tripped or endpoint.given_up for each in publications for endpoint in each.endpoints):
             self._mend()
@@ -126,16 +129,20 @@ class Keeper(Worker):
                 f"events because its queue of {size} was full; make the load smaller with event-filter, or raise "
                 "queue-size in event_zmq.conf.xml",
             )
-            for (endpoint, reason), refusal in list(each.refusals.by_reason.items()):
-                latest = f", the latest from {refusal.address}" if refusal.address else ""
-                latest += f" with the key {refusal.key}" if refusal.key else ""
-                self._tell(
-                    (name, endpoint, reason),
-                    refusal.count,
-                    now,
-                    f'publisher "{name}" at {endpoint} refused',
-                    f"connections{latest}: {REASONS[reason]}",
-                )
+            self._warn_of_refusals(now, each)
+
+    def _warn_of_refusals(self, now: float, group: EndpointGroup) -> None:
+        for (endpoint, reason), refusal in list(group.refusals.by_reason.items()):
+            latest = f", the latest from {refusal.address}" if refusal.address else ""
+            latest += f" with the key {refusal.key}" if refusal.key else ""
+            refused = "requests" if reason == "forbidden" else "connections"
+            self._tell(
+                (str(group), endpoint, reason),
+                refusal.count,
+                now,
+                f"{group} at {endpoint} refused",
+                f"{refused}{latest}: {REASONS[reason]}",
+            )
 
     def _tell(self, key: tuple[str, ...], total: int, now: float, begin: str, end: str) -> None:
         """With the count since the last time between `begin` and `end`."""

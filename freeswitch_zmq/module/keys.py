@@ -46,17 +46,26 @@ class KeyRing:
         """What is known of keys that aren't there any more."""
         self.let_in = {key.name: self.let_in[key.name] for key in self._by_key.values()}
 
+    def find(self, public_key: bytes) -> KeyConfig | None:
+        """Whose key it is; None: it isn't known."""
+        return self._by_key.get(public_key)
+
     def name(self, public_key: bytes) -> str:
         """What to call it in a log: its name, or the key itself, which is no secret."""
         known = self._by_key.get(public_key)
         return known.name if known is not None else public_key_hex(public_key)
 
-    def refuses(self, public_key: bytes, publisher: str) -> str:
-        """Why its owner may not subscribe to that publisher: `key` (unknown), `publisher`, or empty: it may."""
+    def refuses(self, public_key: bytes, publisher: str | None) -> str:
+        """Why its owner may not connect: `key` (unknown), `publisher`, or empty: it may.
+
+        Args:
+            public_key: its.
+            publisher: to which it connects; None: to the API, which looks at each request.
+        """
         key = self._by_key.get(public_key)
         if key is None:
             return "key"
-        return "" if publisher in key.publishers else "publisher"
+        return "" if publisher is None or publisher in key.publishers else "publisher"
 
     def note_let_in(self, public_key: bytes, address: str) -> None:
         """It has been let in just now."""

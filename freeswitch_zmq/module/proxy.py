@@ -6,32 +6,23 @@ without its neighbours noticing, and lets access control tell them apart.
 
 from __future__ import annotations
 
-import errno
-import re
 import secrets
 import time
-from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
 import zmq
 
-from freeswitch_zmq.certificate import KeyPair
 from freeswitch_zmq.errors import StartError
 from freeswitch_zmq.module.access import Access
-from freeswitch_zmq.module.connections import EVENTS
+from freeswitch_zmq.module.endpoint import EndpointOptions, NetworkEndpoint
 from freeswitch_zmq.module.link import INPROC_HWM, Context, Link
 from freeswitch_zmq.module.rule import Rule
-from freeswitch_zmq.module.worker import Worker
 
-__all__ = ["Endpoint", "EndpointOptions"]
+__all__ = ["Endpoint"]
 
 _MULTICAST = ("pgm://", "epgm://", "norm://")
 _DRAIN_AT_MOST = 4 * INPROC_HWM
 _WAKE_ATTEMPTS = 10
-
-PEER_HWM = 10
-"""Messages of one peer between the network and the proxy. They are subscriptions only; with few of them a peer that
-sends without end fills less of the memory. (With 1 no subscription comes through CURVE: libzmq 4.3.4, 4.3.5.)"""
 
 MESSAGE_BYTES = 2048
 """The largest message that is taken from a peer, whatever max-message-bytes allows beyond. What libzmq does with a
@@ -40,67 +31,8 @@ kept an endpoint from sending anything else (with 2,000 nobody noticed, libzmq 4
 
 TRIP_AGAIN_SECONDS = 0.1
 
-GIVEN_UP_SECONDS = 5.0
 
-LINGER_MS = 400
-"""What is on its way to subscribers at a stop gets this long; a subscriber that doesn't read can't hold it up more."""
-
-_REMEDIES = {
-    errno.EADDRINUSE: "another program listens there, perhaps a second switch; take another port or stop that program",
-    errno.EADDRNOTAVAIL: "this machine has no such address; name one of its own, or * for all",
-    errno.ENODEV: "this machine has no such interface or address; name one of its own, or * for all",
-    errno.EACCES: "FreeSWITCH's user may not open it; take a port above 1023, or a folder that the user can write to",
-    errno.ENOENT: "there is no such folder; create it, writable for FreeSWITCH's user",
-}
-
-
-@dataclass(frozen=True)
-class EndpointOptions:
-    """How a socket to the network is set up; `address` as in the configuration.
-
-    Attributes:
-        acl: `apply-inbound-acl` where peers have an address, else None.
-        curve: the switch's keys where they are needed.
-        collector_key: with `connect`, the public key that the other side must have.
-    """
-
-    address: str
-    connect: bool
-    send_hwm: int
-    handshake_ms: int
-    max_message_bytes: int
-    ipv6: bool
-    acl: Optional[tuple[str, ...]]
-    curve: Optional[KeyPair]
-    collector_key: Optional[bytes]
-
-    @property
-    def guarded(self) -> bool:
-        """Whether peers are let in one by one."""
-        return self.acl is not None or (self.curve is not None and not self.connect)
-
-    @property
-    def connects_by_handshake(self) -> bool:
-        """Whether it goes to a collector that could refuse it."""
-        return self.connect and self.address.startswith(("tcp://", "ipc://", "tipc://"))
-
-    def same_socket(self, other: EndpointOptions) -> bool:
-        """Whether going from one to the other keeps the socket and its connections.
-
-        The limits for new peers and `ipv6` wait until a socket is opened anyway: libzmq copies them when it begins to
-        listen, and beginning anew would cut all connections. So does all of an inproc endpoint, whose subscribers
-        would not come back by themselves.
-        """
-        if self.address.startswith("inproc://"):
-            return self.connect == other.connect
-        return self._socket_options == other._socket_options
-
-    @property
-    def _socket_options(self) -> tuple[object, ...]:
-        return self.connect, self.send_hwm, self.curve, self.collector_key
-
-
-class Endpoint(Worker):
+class Endpoint(NetworkEndpoint):
     """A PUB-compatible socket that is bound or connected, fed from a publisher's inproc address.
 
     Args:
@@ -125,22 +57,12 @@ class Endpoint(Worker):
         rule: Optional[Rule],
         on_error: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(f"event_zmq {options.address}", on_error)
-        self.options = options
-        self.address = options.address
+        super().__init__(context, options, access, rule, on_error)
         self.link = link
-        self.rule = rule
-        self.tripped = False
         self._trip_again = 0.0
-        self._opened = time.monotonic()
-        self.linger_ms = LINGER_MS
-        self._context = context
-        self._access = access
-        self._monitor: zmq.Socket[bytes] | None = None
         self._control_address = f"inproc://event_zmq-control-{secrets.token_hex(8)}"
         self._control: zmq.Socket[bytes] | None = None
         self._back: zmq.Socket[bytes] | None = None
-        self._front: zmq.Socket[bytes] | None = None
 
     def open(self) -> None:
         """See `Worker`."""
@@ -148,27 +70,10 @@ class Endpoint(Worker):
         self._control.set(zmq.LINGER, 0)
         self._control.set(zmq.SNDTIMEO, 0)
         self._control.bind(self._control_address)
-        self._front = self._context.socket(zmq.XPUB)
-        self._set_options(self._front)
-        self._front.bind(self.link.probe_address)
-        if self.rule is not None:
-            self._open_monitor(self._front, self.rule)
-        try:
-            if self.options.connect:
-                self._front.connect(self.options.address)
-            else:
-                self._front.bind(self.options.address)
-        except zmq.ZMQError as error:
-            verb = "connect to" if self.options.connect else "listen on"
-            remedy = _REMEDIES.get(error.errno or 0, "see the address in event_zmq.conf.xml")
-            reason = zmq.strerror(error.errno or 0)
-            raise StartError(f"can't {verb} {self.options.address}: {reason}; {remedy}") from error
-        if not self.options.connect:
-            last = self._front.get(zmq.LAST_ENDPOINT)
-            assert isinstance(last, bytes)
-            self.address = last.decode().rstrip("\0")
-        if self.rule is not None:
-            self.rule.endpoint = self.address
+        front = self.make_front(zmq.XPUB)
+        front.set(zmq.MAXMSGSIZE, min(self.options.max_message_bytes, MESSAGE_BYTES))
+        front.bind(self.link.probe_address)
+        self.open_front()
         self._back = self._context.socket(zmq.PAIR)
         self._back.set(zmq.LINGER, 0)
         self._back.set(zmq.RCVHWM, INPROC_HWM)
@@ -176,35 +81,6 @@ class Endpoint(Worker):
         self._back.connect(self.link.address)
         if self.address.startswith(_MULTICAST):
             self._back.send(b"\x01")  # nobody can subscribe over multicast, so everything goes out
-
-    def _set_options(self, front: zmq.Socket[bytes]) -> None:
-        options = self.options
-        front.set(zmq.SNDHWM, options.send_hwm)
-        front.set(zmq.RCVHWM, PEER_HWM)
-        front.set(zmq.IPV6, int(options.ipv6))
-        front.set(zmq.HANDSHAKE_IVL, options.handshake_ms)
-        front.set(zmq.MAXMSGSIZE, min(options.max_message_bytes, MESSAGE_BYTES))
-        if options.guarded and self.rule is not None:
-            front.set_string(zmq.ZAP_DOMAIN, self.rule.domain)
-            front.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without it everybody would get in while nobody answers
-        if options.curve is not None:
-            front.set(zmq.CURVE_SECRETKEY, options.curve.secret)
-            front.set(zmq.CURVE_PUBLICKEY, options.curve.public)
-            if options.connect:
-                front.set(zmq.CURVE_SERVERKEY, options.collector_key or b"")
-            else:
-                front.set(zmq.CURVE_SERVER, 1)
-
-    def _open_monitor(self, front: zmq.Socket[bytes], rule: Rule) -> None:
-        """Before the socket listens: libzmq's I/O thread would wait for somebody to read the first event."""
-        address = f"inproc://event_zmq-monitor-{secrets.token_hex(8)}"
-        front.monitor(address, EVENTS)
-        monitor = self._context.socket(zmq.PAIR)
-        monitor.set(zmq.LINGER, 0)
-        monitor.set(zmq.RCVHWM, 0)
-        monitor.connect(address)
-        self._monitor = monitor
-        self._access.watch(monitor, rule)
 
     def run(self) -> None:
         """See `Worker`."""
@@ -239,33 +115,7 @@ class Endpoint(Worker):
         for socket in (self._back, self._control):
             if socket is not None:
                 socket.close()
-        if self._front is None:
-            return
-        try:
-            if self._monitor is not None:
-                self._front.disable_monitor()
-        finally:  # it fails when the context is being ended, and then the monitor is ended by that
-            self._front.close(self.linger_ms)
-            if self._monitor is not None:
-                self._access.unwatch(self._monitor)
-
-    @property
-    def given_up(self) -> bool:
-        """Whether libzmq has given the collector up, some time ago: it may be right by now."""
-        if self.rule is None or not self.options.connect or not self.rule.given_up:
-            return False
-        return time.monotonic() - self._opened > GIVEN_UP_SECONDS
-
-    def let_in(self, acl: tuple[str, ...]) -> None:
-        """Other addresses from now on, also when it is opened anew; connections that are there stay."""
-        if self.rule is not None and self.options.acl is not None:
-            self.options = replace(self.options, acl=acl)
-            self.rule.configure(acl)
-
-    def end_connections(self) -> None:
-        """Ends those of tcp peers, who then can't keep the proxy busy."""
-        if self._monitor is not None:
-            self._access.end_connections(self._monitor)
+        self.close_front()
 
     def trip(self) -> None:
         """Ends it because of what its subscribers sent. From the pump's thread, so it doesn't wait for anybody.
@@ -300,23 +150,3 @@ class Endpoint(Worker):
             except zmq.Again:
                 return False
         return True
-
-    def serves(self, address: str) -> bool:
-        """Whether a `bind` of this text means the socket that is open here."""
-        port = self.address.rpartition(":")[2]
-        found = f"{self.options.address[:-1]}{port}" if self.options.address.endswith(":*") else self.options.address
-        return address in (self.options.address, self.address, found) or _same_place(address, self.address)
-
-    def is_in_the_way(self, address: str) -> bool:
-        """Whether that address can perhaps not be bound while this endpoint is open."""
-        if not address.startswith("tcp://") or self.options.connect:
-            return self.serves(address)
-        # By the port alone: which hosts mean the same (lo, localhost, 127.0.0.1) is not for us to find out.
-        return self.serves(address) or address.rpartition(":")[2] == self.address.rpartition(":")[2]
-
-
-def _same_place(asked: str, bound: str) -> bool:
-    """`tcp://HOST:*` is any port of that host, and `*` the same as all addresses."""
-    pattern = re.escape(asked).replace(r"tcp://\*:", r"tcp://(?:0\.0\.0\.0|\[::\]):")
-    pattern = re.sub(r":\\\*$", r":[0-9]+", pattern)
-    return re.fullmatch(pattern, bound) is not None

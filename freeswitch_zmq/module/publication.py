@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
 from freeswitch_zmq.module.access import Access
 from freeswitch_zmq.module.addresses import AddressList
+from freeswitch_zmq.module.endpoint import EndpointOptions, NetworkEndpoint
+from freeswitch_zmq.module.group import EndpointGroup
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.link import Context
-from freeswitch_zmq.module.proxy import Endpoint, EndpointOptions
+from freeswitch_zmq.module.proxy import Endpoint
 from freeswitch_zmq.module.publisher import Publisher
-from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule
 from freeswitch_zmq.module.schema import AccessConfig, PublisherConfig, Settings
 
 __all__ = ["Publication", "endpoint_options", "open_to_others"]
 
-STOP_SECONDS = 1.0
 _LOOPBACK_HOSTS = ("tcp://127.", "tcp://[::1]:", "tcp://localhost:", "tcp://lo:")
 
 
-class Publication:
-    """Opened and closed by `running.Running`.
+class Publication(EndpointGroup):
+    """See above.
 
     Args:
         config: what stands in the file.
@@ -43,78 +42,28 @@ class Publication:
         in_pump: Callable[[Callable[[], Any]], Any],
         on_error: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(config.name, config.name, access, ring)
         self.config = config
-        self.refusals = Refusals()
-        self.endpoints: list[Endpoint] = []
         self.rate = 0.0
         self.rated = 0
         self.publisher = Publisher(config, context)
         self._context = context
-        self._access = access
-        self._ring = ring
         self._in_pump = in_pump
         self._on_error = on_error
 
-    def open_endpoint(self, options: EndpointOptions) -> Endpoint:
-        """Opens one, which gets events from now on.
+    def __str__(self) -> str:
+        return f'publisher "{self.name}"'
 
-        Raises:
-            StartError: it can't be bound or connected.
-        """
+    def make_endpoint(self, options: EndpointOptions, rule: Optional[Rule]) -> Endpoint:
+        """See `EndpointGroup`."""
         link = self._in_pump(self.publisher.open_link)
-        rule = self._make_rule(options) if options.guarded or options.connects_by_handshake else None
         endpoint = Endpoint(self._context, link, options, self._access, rule, self._on_error)
         link.on_overrun = endpoint.trip
-        try:
-            endpoint.start()
-        except BaseException:
-            self._forget(endpoint)
-            raise
-        self.endpoints.append(endpoint)
         return endpoint
 
-    def _make_rule(self, options: EndpointOptions) -> Rule:
-        domain = f"{self.config.name}-{secrets.token_hex(8)}"
-        rule = Rule(
-            self.config.name,
-            options.address,
-            options.acl,
-            options.curve is not None,
-            self._ring,
-            self.refusals,
-            domain,
-        )
-        rule.patience = options.handshake_ms / 1000
-        if options.guarded:
-            self._access.rules[domain] = rule  # before the first peer can come
-        return rule
-
-    def close_endpoint(self, endpoint: Endpoint, linger: bool = True) -> bool:
-        """Closes one. Whether its thread is gone.
-
-        Args:
-            endpoint: one of ours.
-            linger: whether what was handed to it still goes out, within `proxy.LINGER_MS`.
-        """
-        if endpoint.rule is not None:
-            self._access.rules.pop(endpoint.rule.domain, None)  # nobody comes in any more
-        if not linger:
-            endpoint.linger_ms = 0
-        try:
-            # One whose peers keep it busy hears of it only when they are gone.
-            gone = endpoint.stop(STOP_SECONDS)
-            if not gone:
-                endpoint.end_connections()
-                gone = endpoint.stop()
-        finally:
-            self._forget(endpoint)
-        if gone:
-            self.endpoints = [other for other in self.endpoints if other is not endpoint]
-        return gone
-
-    def _forget(self, endpoint: Endpoint) -> None:
-        if endpoint.rule is not None:
-            self._access.rules.pop(endpoint.rule.domain, None)
+    def forget_endpoint(self, endpoint: NetworkEndpoint) -> None:
+        """See `EndpointGroup`."""
+        assert isinstance(endpoint, Endpoint)
         self._in_pump(lambda: self.publisher.close_link(endpoint.link))
 
     def configure(self, config: PublisherConfig) -> None:

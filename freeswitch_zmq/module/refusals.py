@@ -17,6 +17,9 @@ REASONS: Mapping[str, str] = {
     "flood": "it sent more than a subscriber has to say, or came and went without a pause, and nobody comes in from "
     "its address for some seconds; find out what that program does",
     "crowd": "too many connections were there that had not been let in yet; find out who opens them",
+    "frames": "it sent a message of very many frames to the API, and was disconnected; find out what that program does",
+    "forbidden": "it may not do what it asked the API for; if it is to do that, add the permission to allow, of its "
+    "<key> or of <api>",
     "busy": "FreeSWITCH was too busy to say whether an access list has its address; it tries again by itself",
 }
 """Each reason in words that say what to do."""
@@ -35,7 +38,11 @@ class Refusal:
 
 
 class Refusals:
-    """Those of one publisher, by endpoint and reason. Written by the access handler only."""
+    """Those of one publisher, or the API, by endpoint and reason.
+
+    Each reason is written by one thread only: `frames` and `forbidden` by the endpoint's, the others by the access
+    handler's.
+    """
 
     def __init__(self) -> None:
         self.by_reason: dict[tuple[str, str], Refusal] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from freeswitch_zmq.certificate import public_key_hex
 from freeswitch_zmq.module.addresses import AddressList, peer_address
 from freeswitch_zmq.module.conduct import Conduct
 from freeswitch_zmq.module.keys import KeyRing
@@ -24,7 +25,7 @@ class Rule:
     """See above.
 
     Args:
-        publisher: whose endpoint it is.
+        publisher: whose endpoint it is; None: the API's.
         endpoint: its address, for counting.
         acl: the values of `apply-inbound-acl`, one that matches is enough; None where peers have no address (ipc).
         curve: whether peers need a key too.
@@ -36,13 +37,16 @@ class Rule:
         connections: peers that are connected or about to be.
         conduct: how peers have behaved here.
         patience: seconds that a peer may take to be let in, `handshake-ms`.
+        heard: of the API, by descriptor: the bytes that had come when the latest whole request was taken.
+        given: of the API, by descriptor: the bytes of the answers.
+        unfinished_bytes: of the API: what may come without that a request is whole and taken; 0: not the API.
         given_up: by libzmq, because the other side of a connection that we make spoke something else. It has to be made
             anew.
     """
 
     def __init__(
         self,
-        publisher: str,
+        publisher: str | None,
         endpoint: str,
         acl: Sequence[str] | None,
         curve: bool,
@@ -57,6 +61,9 @@ class Rule:
         self.given_up = False
         self.conduct = Conduct()
         self.patience = 2.0
+        self.heard: dict[int, int] = {}
+        self.given: dict[int, int] = {}
+        self.unfinished_bytes = 0
         self._refused_open: dict[str, tuple[int, float]] = {}
         self._welcome: set[str] = set()
         self._just_failed = "", 0.0
@@ -107,14 +114,14 @@ class Rule:
         return [each.list_name for each in self._lists or () if each.list_name]
 
     def let_in(self, address: str, key: bytes) -> str:
-        """Notes that it was let in. Returns the name of its key, empty without one."""
+        """Notes that it was let in. Returns its key in hex, empty without one."""
         if len(self._welcome) >= WELCOME_AT_MOST:
             self._welcome.clear()
         self._welcome.add(address)
         if not self._curve:
             return ""
         self._ring.note_let_in(key, address)
-        return self._ring.name(key)
+        return public_key_hex(key)
 
     def is_stranger(self, address: str) -> bool:
         """Whether nothing speaks for a peer there: no network of ours has its address, and nobody there was let in."""

@@ -6,20 +6,24 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Callable
+from typing import Any, Callable
 
 import zmq
 
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module.access import Access
-from freeswitch_zmq.module.change import EndpointChange
+from freeswitch_zmq.module.api.channel import Channel, api_options
+from freeswitch_zmq.module.api.desk import Desk
+from freeswitch_zmq.module.change import EndpointChange, Wanted
 from freeswitch_zmq.module.commands import Commands
+from freeswitch_zmq.module.endpoint import EndpointOptions, NetworkEndpoint
 from freeswitch_zmq.module.events import Pump
 from freeswitch_zmq.module.faults import Faults
+from freeswitch_zmq.module.group import EndpointGroup
 from freeswitch_zmq.module.keys import KeyRing, narrowed
 from freeswitch_zmq.module.publication import Publication, endpoint_options, open_to_others
 from freeswitch_zmq.module.publisher import Publisher
-from freeswitch_zmq.module.schema import Config, PublisherConfig
+from freeswitch_zmq.module.schema import ApiConfig, Config, PublisherConfig
 from freeswitch_zmq.module.worker import Worker, start_thread
 
 __all__ = ["Running"]
@@ -33,16 +37,26 @@ class Running:
     Args:
         faults: where unexpected exceptions go.
         on_shutdown: called when the switch's SHUTDOWN has gone out.
+        commands: runs API commands.
+        status: gives what `status json` prints.
 
     Attributes:
-        commands: runs API commands.
         publications: by name.
+        api: the API, None where none is configured.
         ring: the keys of peers.
     """
 
-    def __init__(self, faults: Faults, on_shutdown: Callable[[], None]) -> None:
-        self.commands = Commands()
+    def __init__(
+        self,
+        faults: Faults,
+        on_shutdown: Callable[[], None],
+        commands: Commands,
+        status: Callable[[], dict[str, Any]],
+    ) -> None:
+        self.commands = commands
         self.publications: dict[str, Publication] = {}
+        self.api: Channel | None = None
+        self._status = status
         self.pump = Pump(self.commands, on_shutdown, lambda error: faults.caught("the event pump", error))
         self._faults = faults
         self._workers: list[Worker] = []
@@ -67,6 +81,23 @@ class Running:
             for options in endpoint_options(publisher, config.settings, config.access):
                 self.publications[publisher.name].open_endpoint(options)
         self.pump.call(lambda: self.pump.attach(*[each.publisher for each in self.publications.values()]))
+        if config.api is not None:
+            self.api = self._make_channel(config.api)
+            for options in api_options(config.api, config.settings, config.access):
+                self.api.open_endpoint(options)
+
+    def _make_channel(self, config: ApiConfig) -> Channel:
+        core_uuid = self.commands.instant("global_getvar core_uuid").strip()
+        desk = Desk(config, self.commands, self.ring, self.publications, self._status, core_uuid)
+        return Channel(desk, self.context, self._access, self.ring, partial(self._faults.caught, "the API"))
+
+    @property
+    def groups(self) -> dict[str, EndpointGroup]:
+        """All that has endpoints, by what to call it."""
+        groups: dict[str, EndpointGroup] = {str(each): each for each in list(self.publications.values())}
+        if self.api is not None:
+            groups[str(self.api)] = self.api
+        return groups
 
     def _start(self, worker: Worker) -> None:
         self._workers.append(worker)
@@ -95,20 +126,32 @@ class Running:
         """
         added = [each.name for each in config.publishers if each.name not in self.publications]
         old = self.config.access.keys
-        change = EndpointChange(self.publications, config, _cut_off(self.config, config))
+        cut = _cut_off(self.config, config)
         # First out, then in: nobody comes in who may not in either configuration, however this ends.
         self.ring.configure(narrowed(old, config.access.keys))
         try:
             self._add_publications(added, config)
-            change.open_new()
-            self.pump.call(lambda: self._take_up(config, added))
+            api = self.api
+            if api is None and config.api is not None:
+                api = self._make_channel(config.api)
+            change = EndpointChange(
+                [*self.publications.values(), *([api] if api is not None else [])],
+                self._wanted(config, api),
+                [self.publications[name] for name in cut],
+            )
+            try:
+                change.open_new()
+                self.pump.call(lambda: self._take_up(config, added))
+                if api is not None and config.api is not None:
+                    api.take_up(config.api)
+            except BaseException:
+                self.ring.configure(old)
+                change.undo()
+                raise
         except BaseException:
             self.ring.configure(old)
-            try:
-                for name in added:
-                    self._remove_publication(name)
-            finally:
-                change.undo()
+            for name in added:
+                self._remove_publication(name)
             raise
         self.ring.configure(config.access.keys)
         self.ring.forget_others()
@@ -122,11 +165,23 @@ class Running:
             for names, what in ((added, "added"), (removed, "removed"), (changed, "changed"))
             for name in names
         ]
+        notes += _api_notes(self.config, config)
         notes += _key_notes(self.config, config)
         notes += change.finish()
+        self.api = api if config.api is not None else None
         notes += [f"{what} counts from the next start on" for what in _later(self.config, config)]
         self.config = config
         return notes
+
+    def _wanted(self, config: Config, api: Channel | None) -> Wanted:
+        """The endpoints that a configuration asks for."""
+        wanted: list[tuple[EndpointGroup, Sequence[EndpointOptions]]] = [
+            (self.publications[each.name], endpoint_options(each, config.settings, config.access))
+            for each in config.publishers
+        ]
+        if api is not None and config.api is not None:
+            wanted.append((api, api_options(config.api, config.settings, config.access)))
+        return wanted
 
     def _take_up(self, config: Config, added: list[str]) -> None:
         """In the pump's thread, between two events."""
@@ -173,12 +228,12 @@ class Running:
     def open_to_others(self) -> list[str]:
         """A line about each endpoint that lets in other machines without asking for a key."""
         lines = []
-        for publisher in self.config.publishers:
-            for options in endpoint_options(publisher, self.config.settings, self.config.access):
+        for group, every in self._wanted(self.config, self.api):
+            for options in every:
                 what = open_to_others(options)
                 if what is not None:
                     lines.append(
-                        f'publisher "{publisher.name}" at {options.address} lets in whom apply-inbound-acl "{what}" has'
+                        f'{group} at {options.address} lets in whom apply-inbound-acl "{what}" has'
                         ' without key and encryption: on a network that others use too take security "curve" '
                         "(docs/security.md)"
                     )
@@ -186,14 +241,21 @@ class Running:
 
     def dead_or_stuck(self, stuck: bool) -> list[Worker]:
         """The threads that should be there and are not, or that should be gone (`stuck`) and are there."""
-        endpoints = [endpoint for each in list(self.publications.values()) for endpoint in each.endpoints]
+        endpoints = [endpoint for each in self.groups.values() for endpoint in each.endpoints]
         return [worker for worker in [*self._workers, *endpoints] if worker.alive is stuck]
 
     def close(self) -> None:
         """Closes everything, within about two seconds, whatever state it is in."""
-        self.commands.close()
         problems = []
-        for step in (self._detach_all, self._stop_endpoints, self._stop_workers, self._term):
+        # First the API: who waits for an answer is told, and nobody gives another command.
+        for step in (
+            self._stop_api,
+            self.commands.close,
+            self._detach_all,
+            self._stop_endpoints,
+            self._stop_workers,
+            self._term,
+        ):
             try:
                 step()
             except Exception as error:  # noqa: BLE001   # the other steps must be taken all the same
@@ -201,21 +263,17 @@ class Running:
         for problem in problems:
             self._faults.caught("stopping", problem)
 
+    def _stop_api(self) -> None:
+        if self.api is not None:
+            _stop(self.api.endpoints)
+
     def _detach_all(self) -> None:
         if self.pump.alive:
             publishers = [each.publisher for each in self.publications.values()]
             self.pump.call(lambda: self.pump.detach(*publishers))
 
     def _stop_endpoints(self) -> None:
-        endpoints = [endpoint for each in self.publications.values() for endpoint in each.endpoints]
-        for endpoint in endpoints:
-            try:
-                endpoint.ask_to_stop()
-            except Exception as error:  # noqa: BLE001  # the others must end all the same
-                endpoint.on_error(error)
-        for endpoint in endpoints:
-            if not endpoint.stop():
-                host.log("ERR", f"the thread of {endpoint.name} did not end; please report this")
+        _stop([endpoint for each in self.publications.values() for endpoint in each.endpoints])
         if self.pump.alive:
             publishers = [each.publisher for each in self.publications.values()]
             self.pump.call(lambda: _close(publishers))
@@ -241,6 +299,18 @@ class Running:
             )
 
 
+def _stop(endpoints: Sequence[NetworkEndpoint]) -> None:
+    """All at the same time."""
+    for endpoint in endpoints:
+        try:
+            endpoint.ask_to_stop()
+        except Exception as error:  # noqa: BLE001  # the others must end all the same
+            endpoint.on_error(error)
+    for endpoint in endpoints:
+        if not endpoint.stop():
+            host.log("ERR", f"the thread of {endpoint.name} did not end; please report this")
+
+
 def _close(publishers: Sequence[Publisher]) -> None:
     for publisher in publishers:
         publisher.close()
@@ -254,6 +324,13 @@ def _may_subscribe(config: Config, publisher: PublisherConfig) -> set[bytes]:
 def _cut_off(old: Config, new: Config) -> set[str]:
     """Publishers to which somebody may subscribe in the old configuration and not in the new one."""
     return {each.name for each in old.publishers if _may_subscribe(old, each) - _may_subscribe(new, each)}
+
+
+def _api_notes(old: Config, new: Config) -> list[str]:
+    """What changed about the API, in words."""
+    if old.api == new.api:
+        return []
+    return [f"api {'added' if old.api is None else 'removed' if new.api is None else 'changed'}"]
 
 
 def _key_notes(old: Config, new: Config) -> list[str]:
@@ -278,5 +355,11 @@ def _later(old: Config, new: Config) -> list[str]:
             f'{name} of publisher "{each.name}"'
             for name in ("handshake_ms", "max_message_bytes")
             if getattr(was, name) != getattr(each, name)
+        ]
+    if old.api is not None and new.api is not None:
+        words += [
+            f"{name} of the API"
+            for name in ("handshake_ms", "max_message_bytes")
+            if getattr(old.api, name) != getattr(new.api, name)
         ]
     return [word.replace("_", "-") for word in words]

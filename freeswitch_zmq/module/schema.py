@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Optional
 
 from freeswitch_zmq.certificate import KeyPair, parse_public_key, read_secret_certificate
 from freeswitch_zmq.module.addresses import AddressList
 from freeswitch_zmq.module.filters import EventFilter, FieldFilter, HeaderFilter
 from freeswitch_zmq.module.parameters import Parameter, boolean, checked, choice, endpoint, whole_number
+from freeswitch_zmq.permissions import parse_permissions
 from freeswitch_zmq.wire import TopicFormat
 
 __all__ = [
     "ACCESS",
+    "API",
+    "DEFAULT_API_BIND",
     "DEFAULT_BIND",
     "PUBLISHER",
     "SETTINGS",
     "AccessConfig",
+    "ApiConfig",
     "Config",
     "KeyConfig",
     "PublisherConfig",
@@ -24,6 +29,7 @@ __all__ = [
 ]
 
 DEFAULT_BIND = "tcp://*:5556"
+DEFAULT_API_BIND = "tcp://127.0.0.1:5557"
 
 SETTINGS = (
     Parameter(
@@ -91,6 +97,35 @@ PUBLISHER = (
     Parameter("max-message-bytes", whole_number(1, 2**31 - 1), "65536", "largest message that a peer may send us"),
 )
 
+API = (
+    Parameter("bind", endpoint("bind"), DEFAULT_API_BIND, "where to listen: tcp, ipc, inproc, tipc", repeatable=True),
+    Parameter(
+        "apply-inbound-acl",
+        checked(AddressList),
+        "loopback.auto",
+        "who may connect over tcp: a list of acl.conf.xml or a network (192.0.2.0/24); one that matches is enough",
+        repeatable=True,
+    ),
+    Parameter("security", choice("null", "curve"), "null", "null: let in by address; curve: by key and address"),
+    Parameter(
+        "allow",
+        checked(parse_permissions),
+        "ping, status, replay:*, api:status, api:version, api:uptime, api:show *",
+        "what callers without a key may do; comma-separated or repeated",
+        repeatable=True,
+    ),
+    Parameter(
+        "deny",
+        checked(partial(parse_permissions, deny=True)),
+        None,
+        "what nobody may do, callers with a key neither; in the same form",
+        repeatable=True,
+    ),
+    Parameter("max-pending", whole_number(1, 100_000), "1000", "commands that run at the same time"),
+    Parameter("timeout-ms", whole_number(1, 86_400_000), "10000", "time for a command whose caller names none"),
+    Parameter("handshake-ms", whole_number(1, 600_000), "2000", "time for a peer to say who it is"),
+    Parameter("max-message-bytes", whole_number(1, 2**31 - 1), "65536", "largest message that a peer may send us"),
+)
 
 ACCESS = (
     Parameter(
@@ -136,6 +171,21 @@ class PublisherConfig:
 
 
 @dataclass(frozen=True)
+class ApiConfig:
+    """`<api>`; see the table above for what each means. `allow` and `deny` are single permissions."""
+
+    bind: tuple[str, ...]
+    apply_inbound_acl: tuple[str, ...]
+    security: str
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+    max_pending: int
+    timeout_ms: int
+    handshake_ms: int
+    max_message_bytes: int
+
+
+@dataclass(frozen=True)
 class KeyConfig:
     """A `<key>`: a peer that is known by its public key (32 bytes), and what it may do."""
 
@@ -160,3 +210,4 @@ class Config:
     settings: Settings
     publishers: tuple[PublisherConfig, ...]
     access: AccessConfig = field(default_factory=AccessConfig)
+    api: Optional[ApiConfig] = None

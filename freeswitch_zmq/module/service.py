@@ -12,6 +12,7 @@ import zmq
 
 from freeswitch_zmq.errors import EventZmqError, StartError, StateError
 from freeswitch_zmq.module import forksafety, host, status
+from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.keeper import Keeper
 from freeswitch_zmq.module.running import Running
@@ -28,10 +29,12 @@ class Service:
 
     Attributes:
         faults: unexpected exceptions.
+        commands: runs API commands while the module runs; knows of them longer.
     """
 
     def __init__(self) -> None:
         self.faults = Faults()
+        self.commands = Commands()
         self._lock = threading.Lock()
         self._doing = ""
         self._running: Running | None = None
@@ -64,7 +67,8 @@ class Service:
             if not host.running():
                 raise StateError("the switch is shutting down")
             self._shutdown = False
-            running = self._opening = Running(self.faults, self._shutdown_seen)
+            self.commands.open()
+            running = self._opening = Running(self.faults, self._shutdown_seen, self.commands, self.status)
             try:
                 running.start_pump()
                 await_commands(running.commands)
@@ -84,8 +88,8 @@ class Service:
             if self._shutdown:  # it came while there was no keeper yet
                 self._keeper.shutdown()
             line = "started: " + "; ".join(
-                f'publisher "{name}" at {", ".join(endpoint.address for endpoint in each.endpoints)}'
-                for name, each in running.publications.items()
+                f"{name} at {', '.join(endpoint.address for endpoint in each.endpoints)}"
+                for name, each in running.groups.items()
             )
         host.log("NOTICE", line)
         self._warn_of_open_endpoints(running)
@@ -172,6 +176,9 @@ class Service:
             result["publishers"] = {
                 name: status.publication_status(each) for name, each in list(running.publications.items())
             }
+            api = running.api
+            if api is not None:
+                result["api"] = status.api_status(api)
         return result
 
     def context(self) -> zmq.Context[zmq.Socket[bytes]]:

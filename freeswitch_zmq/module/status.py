@@ -9,13 +9,15 @@ import ujson
 import zmq
 
 from freeswitch_zmq import __version__
+from freeswitch_zmq.module.api.channel import Channel
+from freeswitch_zmq.module.group import EndpointGroup
 from freeswitch_zmq.module.keys import KeyRing, LetIn
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.ring import Ring
 from freeswitch_zmq.module.schema import AccessConfig
 from freeswitch_zmq.wire import PROTOCOL_VERSION
 
-__all__ = ["as_json", "as_text", "head", "key_status", "publication_status"]
+__all__ = ["api_status", "as_json", "as_text", "head", "key_status", "publication_status"]
 
 
 def publication_status(each: Publication) -> dict[str, Any]:
@@ -35,18 +37,35 @@ def publication_status(each: Publication) -> dict[str, Any]:
         "security": each.config.security,
         "connections": sum(endpoint.rule.connections for endpoint in each.endpoints if endpoint.rule is not None),
         "replay": _replay(publisher.ring),
-        "refusals": [
-            {
-                "endpoint": endpoint,
-                "reason": reason,
-                "count": refusal.count,
-                "latest_address": refusal.address,
-                "latest_key": refusal.key,
-            }
-            for (endpoint, reason), refusal in sorted(each.refusals.by_reason.items(), key=lambda item: item[0])
-            if refusal.count
-        ],
+        "refusals": _refusals(each),
     }
+
+
+def api_status(channel: Channel) -> dict[str, Any]:
+    """The counters of the API; at rest `requests` = `succeeded` + `errors`."""
+    return {
+        "endpoints": [endpoint.address for endpoint in channel.endpoints if endpoint.alive],
+        **channel.counted(),
+        "refused": channel.refusals.count,
+        "pending": channel.desk.pending,
+        "security": channel.config.security,
+        "connections": sum(endpoint.rule.connections for endpoint in channel.endpoints if endpoint.rule is not None),
+        "refusals": _refusals(channel),
+    }
+
+
+def _refusals(group: EndpointGroup) -> list[dict[str, Any]]:
+    return [
+        {
+            "endpoint": endpoint,
+            "reason": reason,
+            "count": refusal.count,
+            "latest_address": refusal.address,
+            "latest_key": refusal.key,
+        }
+        for (endpoint, reason), refusal in sorted(group.refusals.by_reason.items(), key=lambda item: item[0])
+        if refusal.count
+    ]
 
 
 def _replay(ring: Optional[Ring]) -> Optional[dict[str, int]]:
@@ -127,12 +146,24 @@ def as_text(status: dict[str, Any]) -> str:
         lines += [f"    {_refusal(refusal)}" for refusal in each["refusals"]]
         if each["replay"] is not None:
             lines.append(f"  replay      {_held(each['replay'])}")
+    if "api" in status:
+        lines += _api(status["api"])
     if status["keys"]:
         lines += ["", "keys:"]
         lines += [f"  {name}: {_key(key)}" for name, key in status["keys"].items()]
     if status["state"] == "stopped":
         lines.append("start it with: pyrun event_zmq")
     return "\n".join(lines)
+
+
+def _api(each: dict[str, Any]) -> list[str]:
+    lines = ["", f"api: {_count(each['pending'], 'command')} running"]
+    lines += [f"  at            {endpoint}" for endpoint in each["endpoints"]]
+    lines += [
+        f"  {key:<13} {each[key]}"
+        for key in ("requests", "succeeded", "errors", "late", "undelivered", "connections", "refused")
+    ]
+    return lines + [f"    {_refusal(refusal)}" for refusal in each["refusals"]]
 
 
 def _held(replay: dict[str, int]) -> str:

@@ -21,18 +21,23 @@ Event = dict[str, Any]
 Param = tuple[str, str]
 
 
-def configuration(*publishers: str, settings: Sequence[Param] = (), access: str = "") -> str:
+def configuration(*publishers: str, settings: Sequence[Param] = (), access: str = "", api: str = "") -> str:
     """An event_zmq.conf.xml of these `<publisher>` elements; by default one on a free port of 127.0.0.1."""
     return (
         '<configuration name="event_zmq.conf" description="test">'
         f"<settings>{params(settings)}</settings>"
-        f"<publishers>{''.join(publishers or (publisher(),))}</publishers>{access}</configuration>"
+        f"<publishers>{''.join(publishers or (publisher(),))}</publishers>{api}{access}</configuration>"
     )
 
 
 def publisher(*given: Param, name: str = "default", bind: str = LOOPBACK) -> str:
     """A `<publisher>`; `bind` may be empty for none."""
     return f"<publisher name={quoteattr(name)}>{params(([('bind', bind)] if bind else []) + list(given))}</publisher>"
+
+
+def api(*given: Param, bind: str = LOOPBACK) -> str:
+    """An `<api>`, by default on a free port of 127.0.0.1."""
+    return f"<api>{params([('bind', bind), *given])}</api>"
 
 
 def params(given: Iterable[Param]) -> str:
@@ -74,6 +79,16 @@ class Module:
     def endpoint(self, name: str = "default", number: int = 0) -> str:
         """Where a publisher really listens."""
         endpoint: str = self.publisher(name)["endpoints"][number]
+        return endpoint
+
+    def api(self) -> dict[str, Any]:
+        """The API's part of the status."""
+        part: dict[str, Any] = self.status()["api"]
+        return part
+
+    def api_endpoint(self, number: int = 0) -> str:
+        """Where the API really listens."""
+        endpoint: str = self.api()["endpoints"][number]
         return endpoint
 
     def refusals(self, reason: str, name: str = "default") -> dict[str, Any]:

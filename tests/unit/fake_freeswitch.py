@@ -158,8 +158,7 @@ class FakeSwitch:
         name, _, argument = (part.strip() for part in command.partition(" "))
         answer = self.answers.get(command, self.answers.get(name, "INVALID COMMAND!\n"))
         output = answer if isinstance(answer, str) else answer(command)
-        headers = [("API-Command", name)] + ([("API-Command-Argument", argument)] if argument else [])
-        self.fire(FakeEvent("API", headers))
+        self.fire(api_event(name, argument))
         return output
 
     def _bgapi(self, command: str) -> str:
@@ -188,9 +187,15 @@ class FakeSwitch:
             time.sleep(0.001)
 
 
-def job_event(job_id: str, output: str) -> FakeEvent:
-    """The BACKGROUND_JOB that brings a command's output, or a forged one."""
-    return FakeEvent("BACKGROUND_JOB", [("Job-UUID", job_id)], output)
+def job_event(job_id: str, output: str | None) -> FakeEvent:
+    """The BACKGROUND_JOB that brings a command's output, or one that somebody made up."""
+    return FakeEvent("BACKGROUND_JOB", [("Event-Calling-Function", "bgapi_exec"), ("Job-UUID", job_id)], output)
+
+
+def api_event(command: str, argument: str = "") -> FakeEvent:
+    """What FreeSWITCH tells of a command that was run."""
+    headers = [("Event-Calling-Function", "switch_api_execute"), ("API-Command", command)]
+    return FakeEvent("API", headers + ([("API-Command-Argument", argument)] if argument else []))
 
 
 class _Api:

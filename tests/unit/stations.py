@@ -10,6 +10,7 @@ from types import TracebackType
 
 import zmq
 
+from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.publisher import Publisher
@@ -43,7 +44,7 @@ class Station:
         self.acl_lists = acl_lists
         self.faults = Faults()
         self.shutdowns = 0
-        self.running = Running(self.faults, self._shutdown)
+        self.running = Running(self.faults, self._shutdown, Commands(), dict)
         self.running.start_pump()
         try:
             self.running.open(config(*publishers, access=access, acl_lists=acl_lists))

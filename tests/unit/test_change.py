@@ -12,8 +12,8 @@ import zmq
 import zmq.utils.monitor
 
 from freeswitch_zmq.errors import StartError
-from freeswitch_zmq.module import proxy as proxy_module
-from freeswitch_zmq.module import publication as publication_module
+from freeswitch_zmq.module import endpoint as endpoint_module
+from freeswitch_zmq.module import group as group_module
 from freeswitch_zmq.module.proxy import Endpoint
 from tests.support.module import Subscriber
 from tests.support.zmtp import RawPeer, greeting
@@ -361,7 +361,7 @@ def test_connections_that_we_make_come_and_go(switch: FakeSwitch, port: int) -> 
 def test_a_collector_that_spoke_something_else_is_gone_to_again(
     switch: FakeSwitch, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxy_module, "GIVEN_UP_SECONDS", 0.0)
+    monkeypatch.setattr(endpoint_module, "GIVEN_UP_SECONDS", 0.0)
     collector_at = f"tcp://127.0.0.1:{port}"
     with socket.socket() as wrong:
         wrong.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -395,7 +395,7 @@ def test_a_collector_that_spoke_something_else_is_gone_to_again(
 def test_one_whose_peers_keep_it_busy_is_closed_all_the_same(
     switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publication_module, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(group_module, "STOP_SECONDS", 0.05)
     proxy = zmq.proxy_steerable
     watched: list[Endpoint] = []
 

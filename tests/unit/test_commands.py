@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from freeswitch_zmq.errors import CommandTimeout, HostError
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module.commands import Commands
-from tests.unit.fake_freeswitch import FakeConsumer, FakeEvent, FakeSwitch, job_event
+from tests.unit.fake_freeswitch import FakeConsumer, FakeEvent, FakeSwitch, api_event, job_event
 from tests.unit.waiting import wait_for
 
 Claimed = tuple[bool, FakeEvent]
@@ -85,10 +85,6 @@ def first_id(switch: FakeSwitch) -> str:
     return job_id[len("uuid:") :]
 
 
-def api_event(command: str, argument: str = "") -> FakeEvent:
-    return FakeEvent("API", [("API-Command", command)] + ([("API-Command-Argument", argument)] if argument else []))
-
-
 @pytest.mark.parametrize("output", ["", "+OK\n", "one\ntwo\n", "\udcff", "-ERR no\n"])
 def test_a_commands_output_comes_back_whole(switch: FakeSwitch, consumer: FakeConsumer, output: str) -> None:
     switch.answers["status"] = output
@@ -144,8 +140,9 @@ def test_exactly_as_many_are_claimed_as_were_caused(switch: FakeSwitch, consumer
         api_event("bgapi"),
         api_event("uuid", "x"),
         FakeEvent("API"),
+        job_event("5f5f5f5f", "+OK"),
+        job_event("", "+OK"),
         FakeEvent("BACKGROUND_JOB", [("Job-UUID", "5f5f5f5f")], "+OK"),
-        FakeEvent("BACKGROUND_JOB", [("Job-UUID", "")], "+OK"),
         FakeEvent("BACKGROUND_JOB", [("Job-Command", "version")], "+OK"),
         FakeEvent("BACKGROUND_JOB"),
     ],
@@ -273,7 +270,7 @@ def test_a_job_without_a_body(switch: FakeSwitch, consumer: FakeConsumer) -> Non
     running = Running(commands, "version")
     bgapi = wait_for(lambda: consumer.pop(0, 0), "the command")
     job_id = (bgapi.getHeader("API-Command-Argument") or "").split(" ")[0][5:]
-    assert commands.claim(FakeEvent("BACKGROUND_JOB", [("Job-UUID", job_id)]), "BACKGROUND_JOB")
+    assert commands.claim(job_event(job_id, None), "BACKGROUND_JOB")
     assert running.outcome() == ""
 
 

@@ -255,7 +255,7 @@ OF_THE_WHOLE = {
     ),
     "a section of a later version": (
         whole(ONE + "<callouts/>"),
-        "<configuration>: there is no element <callouts>; known are: settings, publishers, access",
+        "<configuration>: there is no element <callouts>; known are: settings, publishers, api, access",
     ),
     "an attribute of the whole": (
         whole(ONE, 'nane="event_zmq.conf"'),

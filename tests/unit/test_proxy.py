@@ -16,9 +16,10 @@ from freeswitch_zmq.errors import StartError
 from freeswitch_zmq.module import link as link_module
 from freeswitch_zmq.module.access import Access
 from freeswitch_zmq.module.commands import Commands
+from freeswitch_zmq.module.endpoint import LINGER_MS, EndpointOptions
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.link import INPROC_HWM, Link
-from freeswitch_zmq.module.proxy import LINGER_MS, MESSAGE_BYTES, Endpoint, EndpointOptions
+from freeswitch_zmq.module.proxy import MESSAGE_BYTES, Endpoint
 from freeswitch_zmq.module.publisher import Publisher
 from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule

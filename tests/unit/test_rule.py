@@ -111,10 +111,10 @@ def test_another_mechanism_than_the_endpoints_is_refused(curve: bool, mechanism:
     assert a_rule("loopback.auto", curve=curve).judge("127.0.0.1", mechanism, ALICE) == "handshake"
 
 
-def test_who_was_let_in_is_noted_by_the_name_of_the_key() -> None:
+def test_who_was_let_in_is_told_by_the_key_in_hex() -> None:
     rule = a_rule("loopback.auto", curve=True)
-    assert rule.let_in("192.0.2.1", ALICE) == "alice"
-    assert rule.let_in("192.0.2.2", ALICE) == "alice"
+    assert rule.let_in("192.0.2.1", ALICE) == ALICE.hex()
+    assert rule.let_in("192.0.2.2", ALICE) == ALICE.hex()
     record = rule._ring.let_in["alice"]
     assert (record.count, record.address) == (2, "192.0.2.2")
     assert rule.refusals.by_reason == {}

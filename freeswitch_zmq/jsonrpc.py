@@ -1,0 +1,143 @@
+"""Requests and answers as they go over the wire: JSON-RPC 2.0, one object per message. No I/O.
+
+Stated for users in docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NamedTuple, NoReturn, Union
+
+__all__ = [
+    "BUSY",
+    "FAILED",
+    "FORBIDDEN",
+    "INTERNAL_ERROR",
+    "INVALID_PARAMS",
+    "INVALID_REQUEST",
+    "METHOD_NOT_FOUND",
+    "NOT_HELD",
+    "PARSE_ERROR",
+    "SHUTTING_DOWN",
+    "TIMEOUT",
+    "Call",
+    "Id",
+    "RpcError",
+    "failure",
+    "parse_call",
+    "success",
+]
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+FORBIDDEN = -32001
+"""The caller may not do this."""
+TIMEOUT = -32002
+"""The command did not answer in time."""
+FAILED = -32003
+"""FreeSWITCH refused the command, or it failed; `data.output` is all that it said."""
+BUSY = -32004
+"""Too many commands are running."""
+SHUTTING_DOWN = -32005
+NOT_HELD = -32006
+"""Those events are not held; `data` says which are."""
+
+Id = Union[str, int, float, None]
+
+
+class RpcError(Exception):
+    """What a caller is told instead of a result.
+
+    Attributes:
+        code: one of the above.
+        data: more about it, as JSON has it; None: nothing.
+        id: the request's, as far as it could be read.
+    """
+
+    def __init__(self, code: int, message: str, data: Any = None, id: Id = None) -> None:  # JSON-RPC's
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+        self.id = id
+
+
+class Call(NamedTuple):
+    """A request. Without `wants_answer` it is a notification."""
+
+    method: str
+    params: Union[dict[str, Any], list[Any]]
+    id: Id
+    wants_answer: bool
+
+
+def parse_call(raw: bytes) -> Call:
+    """Reads a request.
+
+    Raises:
+        RpcError: it is none; the sender is to get this as the answer, also where no id could be read.
+    """
+    try:
+        found = json.loads(raw.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):  # a ValueError too: bytes that are not UTF-8, numbers of 5,000 digits
+        raise RpcError(PARSE_ERROR, "this is no JSON in UTF-8") from None
+    if isinstance(found, list):
+        raise RpcError(INVALID_REQUEST, "batches are not taken; send each request in a message of its own")
+    if not isinstance(found, dict):
+        raise RpcError(INVALID_REQUEST, "a request is a JSON object")
+    id = found.get("id")  # JSON-RPC's name
+    if not _is_id(id):
+        raise RpcError(INVALID_REQUEST, '"id" is a string, a number or null')
+    if found.get("jsonrpc") != "2.0":
+        raise RpcError(INVALID_REQUEST, 'a request has "jsonrpc": "2.0"', id=id)
+    method = found.get("method")
+    if not isinstance(method, str):
+        raise RpcError(INVALID_REQUEST, '"method" is missing, or no string', id=id)
+    wants_answer = "id" in found
+    params = found.get("params", {})
+    if not isinstance(params, (dict, list)):
+        raise RpcError(INVALID_REQUEST, '"params" is an object', id=id)
+    return Call(method, params, id, wants_answer)
+
+
+def success(id: Id, result: Union[bytes, Any]) -> bytes:  # JSON-RPC's name
+    """An answer with a result, which may be JSON already (bytes)."""
+    encoded = result if isinstance(result, bytes) else _dump(result)
+    return b'{"jsonrpc":"2.0","id":' + _dump(id) + b',"result":' + encoded + b"}"
+
+
+def failure(error: RpcError, id: Id) -> bytes:  # JSON-RPC's name
+    """An answer with an error."""
+    told = {"code": error.code, "message": error.message}
+    if error.data is not None:
+        told["data"] = error.data
+    return b'{"jsonrpc":"2.0","id":' + _dump(id) + b',"error":' + _dump(told) + b"}"
+
+
+def _dump(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, str):
+        return value.isascii() or _is_text(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written in UTF-8: JSON can spell half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

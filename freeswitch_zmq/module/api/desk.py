@@ -1,0 +1,99 @@
+"""What all endpoints of the API have in common: who may do what, how many commands run, and what can be asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from freeswitch_zmq.grants import Grants
+from freeswitch_zmq.jsonrpc import BUSY, RpcError
+from freeswitch_zmq.module.api.request import Caller
+from freeswitch_zmq.module.commands import Commands
+from freeswitch_zmq.module.keys import KeyRing
+from freeswitch_zmq.module.publication import Publication
+from freeswitch_zmq.module.schema import ApiConfig
+
+__all__ = ["Desk"]
+
+_NOTHING = Grants(())
+
+
+class Desk:
+    """See above.
+
+    Args:
+        config: what stands in the file.
+        commands: runs them.
+        ring: the keys.
+        publications: by name; changed by others.
+        status: gives what `status json` prints.
+        core_uuid: of the switch.
+    """
+
+    def __init__(
+        self,
+        config: ApiConfig,
+        commands: Commands,
+        ring: KeyRing,
+        publications: Mapping[str, Publication],
+        status: Callable[[], dict[str, Any]],
+        core_uuid: str,
+    ) -> None:
+        self.commands = commands
+        self.publications = publications
+        self.status = status
+        self.core_uuid = core_uuid
+        self._ring = ring
+        self._pending = 0
+        self._lock = threading.Lock()
+        self.configure(config)
+
+    def configure(self, config: ApiConfig) -> None:
+        """Other permissions and limits from the next request on."""
+        self._of_keys: dict[str, tuple[tuple[str, ...], Grants]] = {}
+        self._grants = Grants(config.allow, config.deny)
+        self.config = config
+
+    def caller(self, user_id: str, address: str) -> Caller:
+        """Who that is.
+
+        Args:
+            user_id: as access control gave it to libzmq: the public key in hex, empty without one.
+            address: the peer's.
+        """
+        if not user_id:
+            return Caller(address, None, self._grants)
+        key = self._ring.find(bytes.fromhex(user_id))
+        if key is None:  # taken away since it connected
+            return Caller(address, None, _NOTHING)
+        allow, grants = self._of_keys.get(key.name, ((), _NOTHING))
+        if allow != key.allow:
+            grants = Grants(key.allow, self.config.deny)
+            self._of_keys[key.name] = key.allow, grants
+        return Caller(address, key, grants)
+
+    def still_knows(self, caller: Caller) -> bool:
+        """Whether its key has not been taken away meanwhile."""
+        return caller.key is None or self._ring.find(caller.key.public_key) is not None
+
+    @property
+    def pending(self) -> int:
+        """Commands that FreeSWITCH has not finished, also those whose callers have given up."""
+        return self._pending
+
+    def take_place(self) -> None:
+        """One more command is going to run.
+
+        Raises:
+            RpcError: too many do already.
+        """
+        with self._lock:
+            if self._pending >= self.config.max_pending:
+                raise RpcError(BUSY, f"{self._pending} commands are running; try again when some have ended")
+            self._pending += 1
+
+    def free_place(self) -> None:
+        """One has ended."""
+        with self._lock:
+            self._pending -= 1

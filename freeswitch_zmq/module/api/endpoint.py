@@ -1,0 +1,361 @@
+"""An endpoint of the API: one thread with a ROUTER, which takes requests and gives each its answer.
+
+It never waits for FreeSWITCH: commands run in threads of FreeSWITCH's, and the pump brings what comes of them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from typing import Any, Callable, Optional
+
+import zmq
+
+from freeswitch_zmq.jsonrpc import (
+    BUSY,
+    FORBIDDEN,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    TIMEOUT,
+    Call,
+    RpcError,
+    failure,
+    parse_call,
+    success,
+)
+from freeswitch_zmq.module import descriptors
+from freeswitch_zmq.module.access import Access
+from freeswitch_zmq.module.api.audit import Audit
+from freeswitch_zmq.module.api.commands import result_of, stopping
+from freeswitch_zmq.module.api.counters import Counters
+from freeswitch_zmq.module.api.desk import Desk
+from freeswitch_zmq.module.api.methods import call as do_call
+from freeswitch_zmq.module.api.request import Peer, Request
+from freeswitch_zmq.module.api.unread import Unread
+from freeswitch_zmq.module.endpoint import EndpointOptions, NetworkEndpoint
+from freeswitch_zmq.module.refusals import Refusals
+from freeswitch_zmq.module.rule import Rule
+
+__all__ = ["API_SEND_HWM", "ApiEndpoint"]
+
+API_SEND_HWM = 10_000
+"""Answers that wait for one slow caller, before further ones are dropped and counted."""
+
+RECEIVE_BUFFER = 256 * 1024
+"""Of the kernel, for each connection: what a caller can have sent without our thread having looked at it."""
+
+AT_ONCE = 100
+"""Requests taken in a row before answers of commands are looked at."""
+
+FRAMES_AT_MOST = 16
+"""Of a request: an envelope of several hops, and the object."""
+
+IDLE_SECONDS = 1.0
+LAST_CALLS_SECONDS = 0.1
+"""How long requests that came before a stop are still taken, and told about it."""
+
+Frames = list[zmq.Frame]
+
+
+class ApiEndpoint(NetworkEndpoint):
+    """See above.
+
+    Args:
+        context: the module's.
+        options: see there.
+        access: lets callers in.
+        rule: whom it lets in; None where there is nothing to know.
+        desk: what it shares with the other endpoints.
+        refusals: where it counts whom it refused something.
+        on_error: called with an exception that was caught; the endpoint goes on.
+
+    Attributes:
+        counters: what became of the requests.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        options: EndpointOptions,
+        access: Access,
+        rule: Optional[Rule],
+        desk: Desk,
+        refusals: Refusals,
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(context, options, access, rule, on_error)
+        self.counters = Counters()
+        self._desk = desk
+        self._refusals = refusals
+        self._audit = Audit()
+        self._heard: dict[int, int] = rule.heard if rule is not None else {}
+        self._unread = Unread(rule.given if rule is not None else {})
+        self._waiting: dict[int, Request] = {}
+        self._next_deadline = float("inf")
+        self._outputs: deque[tuple[Request, Optional[str]]] = deque()
+        self._bell, self._bell_rope = -1, -1
+        self._rope_lock = threading.Lock()
+
+    def open(self) -> None:
+        """See `Worker`."""
+        self._bell, self._bell_rope = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(self._bell_rope, False)
+        front = self.make_front(zmq.ROUTER)
+        front.set(zmq.ROUTER_MANDATORY, 1)  # an answer that can't be given is an error, not silence
+        front.set(zmq.RCVBUF, RECEIVE_BUFFER)
+        self.open_front()
+
+    def wake(self) -> None:
+        """See `Worker`."""
+        with self._rope_lock:  # after its end the descriptor is somebody else's
+            if self._bell_rope >= 0:
+                try:
+                    os.write(self._bell_rope, b"!")
+                except BlockingIOError:  # it rings loud enough
+                    pass
+
+    def run(self) -> None:
+        """See `Worker`."""
+        assert self._front is not None
+        poller = zmq.Poller()
+        poller.register(self._front, zmq.POLLIN)
+        poller.register(self._bell, zmq.POLLIN)
+        while not self.stopping:
+            try:
+                if self._bell in dict(poller.poll(self._wait_ms())):
+                    self._quiet()
+                self._take_outputs()
+                self._give_up(time.monotonic())
+                self._take_requests(self._take)
+            except Exception as error:  # noqa: BLE001  # survived and reported
+                self.on_error(error)
+                time.sleep(0.01)  # one that comes back each time must not eat a processor
+        self._say_goodbye()
+
+    def close(self) -> None:
+        """See `Worker`."""
+        self.close_front()
+        with self._rope_lock:
+            for fd in (self._bell, self._bell_rope):
+                if fd >= 0:
+                    os.close(fd)
+            self._bell = self._bell_rope = -1
+
+    def _wait_ms(self) -> int:
+        wait = min(self._next_deadline - time.monotonic(), IDLE_SECONDS)
+        return max(0, round(wait * 1000 + 0.5))
+
+    def _quiet(self) -> None:
+        try:
+            os.read(self._bell, 65536)
+        except BlockingIOError:
+            pass
+
+    def _take_requests(self, take: Callable[[Frames], None]) -> bool:
+        """Whether there may be more."""
+        for _ in range(AT_ONCE):
+            frames = self._receive()
+            if frames is None:
+                return False
+            if frames:
+                take(frames)
+        return True
+
+    def _receive(self) -> Optional[Frames]:
+        """A message; None: there is none; empty: one that nobody needs to see."""
+        front = self._front
+        assert front is not None
+        try:
+            frames: Frames = [front.recv(zmq.NOBLOCK, copy=False)]
+        except zmq.Again:
+            return None
+        while frames[-1].more:
+            frame = front.recv(zmq.NOBLOCK, copy=False)  # the rest of a message is there when its beginning is
+            if len(frames) > FRAMES_AT_MOST:
+                self._drop_rest(frame)
+                return []
+            frames.append(frame)
+        return frames
+
+    def _drop_rest(self, frame: zmq.Frame) -> None:
+        """A message of very many frames: nobody means well with that, and each costs more than the byte it is."""
+        self.counters.requests += 1
+        self._count_error(INVALID_REQUEST)
+        fd = _fd(frame)
+        ends = descriptors.ends_of(fd)
+        if ends is not None and descriptors.hang_up(fd, ends):
+            self._refusals.add(self.address, "frames", ends.address)
+        front = self._front
+        assert front is not None
+        while frame.more:
+            frame = front.recv(zmq.NOBLOCK, copy=False)
+
+    def _take(self, frames: Frames) -> None:
+        self.counters.requests += 1
+        last = frames[-1]
+        envelope, body = _split(frames)
+        fd = _fd(last)
+        if fd >= 0:
+            self._heard[fd] = descriptors.bytes_received(fd)
+        peer = Peer.at(envelope, fd)
+        try:
+            if body is None:
+                raise RpcError(INVALID_REQUEST, "a request is one JSON object, after an empty frame or alone")
+            call = parse_call(body)
+        except RpcError as error:
+            self._count_error(error.code)
+            self._send(peer, failure(error, error.id))
+            return
+        caller = self._desk.caller(_property(last, "User-Id"), _property(last, "Peer-Address"))
+        self._handle(Request(peer, caller, call))
+
+    def _handle(self, request: Request) -> None:
+        self.counters.notifications += not request.call.wants_answer
+        try:
+            result = do_call(self._desk, request, self._output_came)
+        except RpcError as error:
+            self._fail(request, error)
+        except Exception as error:  # noqa: BLE001  # survived, reported, and the caller is told
+            self.on_error(error)
+            self._fail(request, _unexpected())
+        else:
+            if result is not None:
+                self._succeed(request, result)
+            else:
+                self._waiting[id(request)] = request
+                self._next_deadline = min(self._next_deadline, request.deadline)
+
+    def _output_came(self, request: Request, output: Optional[str]) -> None:
+        """In the pump's thread."""
+        self._outputs.append((request, output))
+        self.wake()
+
+    def _take_outputs(self) -> None:
+        while self._outputs:
+            request, output = self._outputs.popleft()
+            if self._waiting.pop(id(request), None) is None:
+                self.counters.late += 1
+                continue
+            try:
+                result = result_of(request, output)
+            except RpcError as error:
+                self._fail(request, error)
+            except Exception as error:  # noqa: BLE001  # survived, reported, and the caller is told
+                self.on_error(error)
+                self._fail(request, _unexpected())
+            else:
+                self._succeed(request, result)
+
+    def _give_up(self, now: float) -> None:
+        """Tells those whose time is over."""
+        if now < self._next_deadline:
+            return
+        for key, request in list(self._waiting.items()):
+            if request.deadline <= now:
+                del self._waiting[key]
+                if request.job is not None:
+                    request.job.abandoned = True
+                seconds = request.deadline - request.started
+                self._fail(request, RpcError(TIMEOUT, f'"{request.command}" did not answer within {seconds:g} s'))
+        self._next_deadline = min((each.deadline for each in self._waiting.values()), default=float("inf"))
+
+    def _succeed(self, request: Request, result: Any) -> None:
+        self.counters.succeeded += 1
+        self._audit.note(request, 0)
+        if request.call.wants_answer:
+            self._answer(request, success(request.call.id, result))
+
+    def _fail(self, request: Request, error: RpcError) -> None:
+        self._count_error(error.code)
+        self._audit.note(request, error.code)
+        if error.code == FORBIDDEN:
+            caller = request.caller
+            key = caller.key.name if caller.key is not None else ""
+            self._refusals.add(self.address, "forbidden", caller.address, key)
+        if request.call.wants_answer:
+            self._answer(request, failure(error, request.call.id))
+
+    def _count_error(self, code: int) -> None:
+        self.counters.errors += 1
+        self.counters.by_code[code] += 1
+
+    def _answer(self, request: Request, answer: bytes) -> None:
+        """Gives an answer to whom it belongs."""
+        if not (request.peer.is_there and self._desk.still_knows(request.caller)):
+            self.counters.undelivered += 1
+        elif self._unread.has_room(request.peer.fd, len(answer)):
+            self._send(request.peer, answer)
+        else:
+            self.counters.undelivered += 1
+            error = RpcError(BUSY, "this answer is dropped: read the earlier ones first; what was asked for is done")
+            self._send(request.peer, failure(error, request.call.id))
+
+    def _send(self, peer: Peer, answer: bytes) -> None:
+        assert self._front is not None
+        try:
+            self._front.send_multipart([*peer.envelope, answer], zmq.NOBLOCK)
+            self._unread.add(peer.fd, len(answer))
+        except zmq.ZMQError as error:
+            # It is gone, or API_SEND_HWM answers wait for it.
+            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                raise
+            self.counters.undelivered += 1
+
+    def _say_goodbye(self) -> None:
+        """At a stop: everybody who waits is told."""
+        self._take_outputs()
+        for request in list(self._waiting.values()):
+            self._fail(request, stopping())
+        self._waiting.clear()
+        until = time.monotonic() + LAST_CALLS_SECONDS
+        while self._take_requests(self._turn_away) and time.monotonic() < until:
+            pass
+
+    def _turn_away(self, frames: Frames) -> None:
+        self.counters.requests += 1
+        envelope, body = _split(frames)
+        try:
+            call = parse_call(body or b"")
+        except RpcError as broken:
+            call = Call("", {}, broken.id, True)
+        error = stopping()
+        self._count_error(error.code)
+        if call.wants_answer:
+            self._send(Peer.at(envelope, _fd(frames[-1])), failure(error, call.id))
+
+
+def _split(frames: Frames) -> tuple[list[bytes], Optional[bytes]]:
+    """What goes before the answer, and the object that was sent; None when there isn't exactly one.
+
+    REQ puts an empty frame before the object, and a queue on the way further names before that; a DEALER may send the
+    object alone.
+    """
+    parts = [frame.bytes for frame in frames]
+    for at in range(1, len(parts)):
+        if not parts[at]:
+            rest = parts[at + 1 :]
+            return parts[: at + 1], rest[0] if len(rest) == 1 else None
+    return parts[:1], parts[1] if len(parts) == 2 else None  # who, and the object
+
+
+def _fd(frame: zmq.Frame) -> int:
+    """The descriptor of the connection that it came from, -1 where there is none."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return -1
+
+
+def _property(frame: zmq.Frame, name: str) -> str:
+    """What libzmq knows of the connection; empty where it doesn't."""
+    try:
+        return str(frame.get(name))
+    except zmq.ZMQError:
+        return ""
+
+
+def _unexpected() -> RpcError:
+    return RpcError(INTERNAL_ERROR, "an unexpected error; the switch's log has a line about it")

@@ -1,0 +1,83 @@
+"""A request under way, and who asks."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple, Optional
+
+from freeswitch_zmq.grants import Grants
+from freeswitch_zmq.jsonrpc import Call
+from freeswitch_zmq.module.commands import Job
+from freeswitch_zmq.module.schema import KeyConfig
+
+__all__ = ["Caller", "Peer", "Request"]
+
+
+class Caller(NamedTuple):
+    """Who asks. Without a key it is one of those that `<api>` speaks of."""
+
+    address: str
+    key: Optional[KeyConfig]
+    grants: Grants
+
+    def __str__(self) -> str:
+        where = self.address or "this machine"
+        return f"{self.key.name} at {where}" if self.key is not None else where
+
+
+class Peer(NamedTuple):
+    """Where an answer goes.
+
+    Attributes:
+        envelope: the frames before the answer.
+        fd: of the connection that the request came from, -1: it has none.
+        inode: of that connection, which tells it from another that got the same descriptor.
+    """
+
+    envelope: list[bytes]
+    fd: int
+    inode: int
+
+    @classmethod
+    def at(cls, envelope: list[bytes], fd: int) -> Peer:
+        """The peer whose message was taken just now."""
+        return cls(envelope, fd, _inode(fd))
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is still the same connection: whoever connects under a name that has become free must not get
+        what another one asked for.
+        """
+        return _inode(self.fd) == self.inode
+
+
+class Request:
+    """See above.
+
+    Attributes:
+        started: when it came (`time.monotonic()`).
+        deadline: when its caller stops waiting.
+        what: for the audit line; empty: it needs none.
+        command: of `api`, the command's name.
+        job: the command that runs for it.
+    """
+
+    def __init__(self, peer: Peer, caller: Caller, call: Call) -> None:
+        self.peer = peer
+        self.caller = caller
+        self.call = call
+        self.started = time.monotonic()
+        self.deadline = self.started
+        self.what = ""
+        self.command = ""
+        self.job: Optional[Job] = None
+
+
+def _inode(fd: int) -> int:
+    if fd < 0:
+        return 0
+    try:
+        return os.fstat(fd).st_ino
+    except OSError:
+        return -1
