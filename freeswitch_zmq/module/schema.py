@@ -42,6 +42,23 @@ SETTINGS = (
     Parameter("ipv6", boolean, "false", "listen on IPv6 as well"),
 )
 
+_SECURITY = Parameter("security", choice("null", "curve"), "null", "null: let in by address; curve: by key and address")
+_LIMITS = (
+    Parameter("handshake-ms", whole_number(1, 600_000), "2000", "time for a peer to say who it is"),
+    Parameter("max-message-bytes", whole_number(1, 2**31 - 1), "65536", "largest message that a peer may send us"),
+)
+
+
+def _acl(verb: str) -> Parameter:
+    return Parameter(
+        "apply-inbound-acl",
+        checked(AddressList),
+        "loopback.auto",
+        f"who may {verb} over tcp: a list of acl.conf.xml or a network (192.0.2.0/24); one that matches is enough",
+        repeatable=True,
+    )
+
+
 PUBLISHER = (
     Parameter("bind", endpoint("bind"), None, "where to listen: tcp, ipc, inproc, tipc", repeatable=True),
     Parameter(
@@ -82,31 +99,18 @@ PUBLISHER = (
         "megabytes (of 1,000,000 bytes) of the newest events held for replay; 0 holds nothing",
     ),
     Parameter("replay-events", whole_number(1, 100_000_000), "1000000", "events held for replay at most"),
-    Parameter(
-        "apply-inbound-acl",
-        checked(AddressList),
-        "loopback.auto",
-        "who may subscribe over tcp: a list of acl.conf.xml or a network (192.0.2.0/24); one that matches is enough",
-        repeatable=True,
-    ),
-    Parameter("security", choice("null", "curve"), "null", "null: let in by address; curve: by key and address"),
+    _acl("subscribe"),
+    _SECURITY,
     Parameter(
         "server-public-key", parse_public_key, None, "with connect: the key that the collector must have; we use ours"
     ),
-    Parameter("handshake-ms", whole_number(1, 600_000), "2000", "time for a peer to say who it is"),
-    Parameter("max-message-bytes", whole_number(1, 2**31 - 1), "65536", "largest message that a peer may send us"),
+    *_LIMITS,
 )
 
 API = (
     Parameter("bind", endpoint("bind"), DEFAULT_API_BIND, "where to listen: tcp, ipc, inproc, tipc", repeatable=True),
-    Parameter(
-        "apply-inbound-acl",
-        checked(AddressList),
-        "loopback.auto",
-        "who may connect over tcp: a list of acl.conf.xml or a network (192.0.2.0/24); one that matches is enough",
-        repeatable=True,
-    ),
-    Parameter("security", choice("null", "curve"), "null", "null: let in by address; curve: by key and address"),
+    _acl("connect"),
+    _SECURITY,
     Parameter(
         "allow",
         checked(parse_permissions),
@@ -123,8 +127,7 @@ API = (
     ),
     Parameter("max-pending", whole_number(1, 100_000), "1000", "commands that run at the same time"),
     Parameter("timeout-ms", whole_number(1, 86_400_000), "10000", "time for a command whose caller names none"),
-    Parameter("handshake-ms", whole_number(1, 600_000), "2000", "time for a peer to say who it is"),
-    Parameter("max-message-bytes", whole_number(1, 2**31 - 1), "65536", "largest message that a peer may send us"),
+    *_LIMITS,
 )
 
 ACCESS = (
