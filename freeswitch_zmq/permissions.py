@@ -9,6 +9,8 @@ import difflib
 import re
 
 from freeswitch_zmq.event_names import EVENT_NAMES
+from freeswitch_zmq.globs import Glob, has_wildcard
+from freeswitch_zmq.shell_equal import is_listed_event, listed_family
 
 __all__ = ["FORMS", "parse_permissions"]
 
@@ -21,16 +23,21 @@ FORMS = (
     ("sendevent:NAME", "send an event of that name"),
     ("sendevent:CUSTOM^SUBCLASS", "send a CUSTOM event of that subclass"),
 )
-"""Each form, and a line of help. `*` and `?` may stand in PUBLISHER, ARGS, NAME and SUBCLASS."""
+"""Each form, and a line of help. `*` and `?` may stand in PUBLISHER, COMMAND, ARGS, NAME and SUBCLASS."""
 
 _KINDS = ("ping", "status", "replay", "api", "bgapi", "sendevent")
-_COMMAND = re.compile(r"(?P<command>[A-Za-z0-9_-]+)(?: +(?P<arguments>.+))?")
+_COMMAND = re.compile(r"(?P<command>[A-Za-z0-9_*?-]+)(?: +(?P<arguments>.+))?")
 
 
-def parse_permissions(text: str) -> tuple[str, ...]:
+def parse_permissions(text: str, *, deny: bool = False) -> tuple[str, ...]:
     """The permissions of a comma-separated list, such as `ping, api:show *, sendevent:CUSTOM^my::*`.
 
-    Event names come back in capitals, and with one space between a command and its arguments.
+    Event names come back in capitals, commands in small letters and with one space before their arguments.
+
+    Args:
+        text: the list.
+        deny: it says what is forbidden. In what is allowed a wildcard never stands for what is equal to a shell, so one
+            that can't stand for anything else is a mistake there.
 
     Raises:
         ValueError: it is not such a list.
@@ -40,10 +47,10 @@ def parse_permissions(text: str) -> tuple[str, ...]:
     words = [word.strip() for word in text.split(",")]
     if not all(words):
         raise ValueError(f"{text!a} has an empty word in it; put single commas between the permissions")
-    return tuple(_permission(word) for word in words)
+    return tuple(_permission(word, deny) for word in words)
 
 
-def _permission(word: str) -> str:
+def _permission(word: str, deny: bool) -> str:
     if not word.isprintable():
         raise ValueError(f"{word!a} has a character in it that can't be printed; take it out")
     kind, colon, rest = word.partition(":")
@@ -52,9 +59,9 @@ def _permission(word: str) -> str:
     if kind == "replay" and colon:
         return _replay(word, rest)
     if kind in ("api", "bgapi") and colon:
-        return f"{kind}:{_command(word, rest)}"
+        return f"{kind}:{_command(word, rest, deny)}"
     if kind == "sendevent" and colon:
-        return f"sendevent:{_event(word, rest)}"
+        return f"sendevent:{_event(word, rest, deny)}"
     raise ValueError(f'"{word}" is no permission{_right(kind, rest)}')
 
 
@@ -64,17 +71,22 @@ def _replay(word: str, publisher: str) -> str:
     return word
 
 
-def _command(word: str, text: str) -> str:
+def _command(word: str, text: str, deny: bool) -> str:
     parsed = _COMMAND.fullmatch(text)
-    if parsed:
-        return " ".join(part for part in parsed.groups() if part)
-    name = text.partition(" ")[0]
-    if "*" in name or "?" in name:
-        raise ValueError(f'"{word}": a command is allowed by its whole name; * and ? may stand in its arguments')
-    raise ValueError(f'"{word}": after the colon stands a command ([A-Za-z0-9_-]), then perhaps a space and arguments')
+    if not parsed:
+        raise ValueError(
+            f'"{word}": after the colon stands a command ([A-Za-z0-9_-], * and ?), then perhaps a space and arguments'
+        )
+    command = parsed["command"].lower()
+    family = "" if deny or not has_wildcard(command) else listed_family(re.split("[*?]", command, maxsplit=1)[0])
+    if family:
+        raise ValueError(
+            f'"{word}": each {family} is equal to a shell, and only allowed by its whole name, without * and ? in it'
+        )
+    return " ".join(part for part in (command, parsed["arguments"]) if part)
 
 
-def _event(word: str, text: str) -> str:
+def _event(word: str, text: str, deny: bool) -> str:
     name, caret, subclass = text.partition("^")
     name = name.upper()
     if " " in text or (caret and (name != "CUSTOM" or not subclass)):
@@ -84,11 +96,14 @@ def _event(word: str, text: str) -> str:
     if "::" in text:
         subclass = re.sub("^CUSTOM::", "", text, flags=re.IGNORECASE)
         raise ValueError(f'"{word}": a subclass is written with ^ (did you mean "sendevent:CUSTOM^{subclass}"?)')
-    pattern = re.compile("".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in name))
-    if not any(pattern.fullmatch(known) for known in EVENT_NAMES):
+    pattern = Glob(name)
+    meant = [known for known in EVENT_NAMES if pattern.matches(known)]
+    if not meant:
         near = difflib.get_close_matches(name, EVENT_NAMES, 1)
         hint = f' (did you mean "sendevent:{near[0]}"?)' if near else "; one's own events are CUSTOM^SUBCLASS"
         raise ValueError(f'"{word}": FreeSWITCH has no event "{name}"{hint}')
+    if has_wildcard(name) and not deny and all(is_listed_event(known) for known in meant):
+        raise ValueError(f'"{word}": {" and ".join(meant)} is only allowed by its whole name, without * and ? in it')
     return name
 
 

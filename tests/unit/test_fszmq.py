@@ -101,7 +101,7 @@ def test_a_switchs_pair(tmp_path: Path, name: str) -> None:
             "fszmq keygen: there is no folder 'none'; make it first, or name another",
         ),
         (["keygen", "a", "--publishers", "a b"], "fszmq keygen: 'a b' is no publisher's name; take letters, "),
-        (["keygen", "a", "--allow", "api:*"], 'fszmq keygen: "api:*": a command is allowed by its whole name; '),
+        (["keygen", "a", "--allow", "api:lua*"], 'fszmq keygen: "api:lua*": each lua* is equal to a shell, and only '),
         (["keygen", "--server", "--allow", "ping"], "fszmq keygen: --publishers and --allow are for a client's pair; "),
         (
             ["keygen", "--server", "--publishers", ""],

@@ -25,6 +25,13 @@ from freeswitch_zmq.permissions import FORMS, parse_permissions
         ("sendevent:*,sendevent:CUSTOM,sendevent:?OTIFY", ("sendevent:*", "sendevent:CUSTOM", "sendevent:?OTIFY")),
         ("sendevent:CUSTOM^my::*,sendevent:custom^A?", ("sendevent:CUSTOM^my::*", "sendevent:CUSTOM^A?")),
         ("api:echo grüße", ("api:echo grüße",)),
+        ("api:STATUS,bgapi:Sofia  Status", ("api:status", "bgapi:sofia Status")),
+        ("api:*,api:sofia_*,bgapi:stat?s", ("api:*", "api:sofia_*", "bgapi:stat?s")),
+        ("api:*_EXISTS a*,api:?uid_getvar", ("api:*_exists a*", "api:?uid_getvar")),
+        # What is equal to a shell: by its whole name, or where a wildcard may stand for something else as well.
+        ("api:uuid_kill *,bgapi:expand *", ("api:uuid_kill *", "bgapi:expand *")),
+        ("api:uuid*,api:sofi?,api:syste*", ("api:uuid*", "api:sofi?", "api:syste*")),
+        ("sendevent:SHUTDOWN,sendevent:SHUTDOWN*", ("sendevent:SHUTDOWN", "sendevent:SHUTDOWN*")),
     ],
 )
 def test_what_is_taken(text: str, permissions: tuple[str, ...]) -> None:
@@ -33,8 +40,8 @@ def test_what_is_taken(text: str, permissions: tuple[str, ...]) -> None:
 
 
 NAMES = "after replay: stands the name of a publisher, such as default, or *"
-WHOLE = "a command is allowed by its whole name; * and ? may stand in its arguments"
-COMMAND = "after the colon stands a command ([A-Za-z0-9_-]), then perhaps a space and arguments"
+WHOLE = "and only allowed by its whole name, without * and ? in it"
+COMMAND = "after the colon stands a command ([A-Za-z0-9_-], * and ?), then perhaps a space and arguments"
 KNOWN = (
     "known are: ping, status, replay:PUBLISHER, api:COMMAND [ARGS], bgapi:COMMAND [ARGS], sendevent:NAME, "
     "sendevent:CUSTOM^SUBCLASS (a comma in ARGS is written as ?)"
@@ -62,9 +69,18 @@ KNOWN = (
         ("replay:", f'"replay:": {NAMES}'),
         ("replay:a b", f'"replay:a b": {NAMES}'),
         ("replay:größe", f'"replay:größe": {NAMES}'),
-        ("api:*", f'"api:*": {WHOLE}'),
-        ("ping,api:uuid_* x", f'"api:uuid_* x": {WHOLE}'),
-        ("bgapi:stat?s", f'"bgapi:stat?s": {WHOLE}'),
+        ("ping,api:uuid_* x", f'"api:uuid_* x": each uuid_* is equal to a shell, {WHOLE}'),
+        ("bgapi:UUID_SetVar?", f'"bgapi:UUID_SetVar?": each uuid_* is equal to a shell, {WHOLE}'),
+        ("api:lua*", f'"api:lua*": each lua* is equal to a shell, {WHOLE}'),
+        ("api:*/*", f'"api:*/*": {COMMAND}'),
+        (
+            "sendevent:BACKGROUND_*",
+            '"sendevent:BACKGROUND_*": BACKGROUND_JOB is only allowed by its whole name, without * and ? in it',
+        ),
+        (
+            "sendevent:SHUTDOW?",
+            '"sendevent:SHUTDOW?": SHUTDOWN is only allowed by its whole name, without * and ? in it',
+        ),
         ("api:", f'"api:": {COMMAND}'),
         ("api: status", f'"api: status": {COMMAND}'),
         ("api:/bin/sh *", f'"api:/bin/sh *": {COMMAND}'),
@@ -110,6 +126,23 @@ def test_what_is_refused(text: str, says: str) -> None:
     assert str(caught.value) == says
 
 
+@pytest.mark.parametrize(
+    "text", ["api:uuid_* x", "bgapi:uuid_setvar?", "api:lua*", "api:*", "sendevent:BACKGROUND_*", "sendevent:SHUTDOW?"]
+)
+def test_a_wildcard_in_deny_may_stand_for_anything(text: str) -> None:
+    assert parse_permissions(text, deny=True) == (text,)
+
+
+@pytest.mark.parametrize("text", ["ping,", "pong", "api:", "api:/x", "replay:", "sendevent:MESAGE", "sendevent:a b"])
+def test_what_is_wrong_is_wrong_in_deny_too(text: str) -> None:
+    says = []
+    for deny in (False, True):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011  # the texts are compared
+            parse_permissions(text, deny=deny)
+        says.append(str(caught.value))
+    assert says[0] == says[1]
+
+
 def test_the_printed_forms_are_those_that_are_taken() -> None:
     fill = {"PUBLISHER": "default", "COMMAND": "show", "[ARGS]": "calls", ":NAME": ":TALK", "SUBCLASS": "my::event"}
     for form, line in FORMS:
@@ -122,17 +155,28 @@ def test_the_printed_forms_are_those_that_are_taken() -> None:
     assert parse_permissions(",".join(f"sendevent:{name}" for name in EVENT_NAMES))
 
 
-@hypothesis.given(st.text(st.sampled_from("pingaps:,*? ^\n\0replaybgCUSTOM1-_$(+[\\|ü"), max_size=30) | st.text())
-def test_whatever_is_written(text: str) -> None:
+TEXTS = st.text(st.sampled_from("pingaps:,*? ^\n\0replaybgCUSTOM1-_$(+[\\|ü"), max_size=30) | st.text()
+COMMANDS = st.sampled_from(["uuid_", "lua", "system", "show", "*", "?", "x", " a"])
+EVENTS = st.sampled_from(["SHUTDOWN", "BACKGROUND", "_JOB", "CUSTOM", "^", "*", "?", "x::y"])
+
+
+@hypothesis.given(
+    TEXTS
+    | st.lists(COMMANDS).map(lambda parts: f"api:{''.join(parts)}")
+    | st.lists(EVENTS).map(lambda parts: f"sendevent:{''.join(parts)}"),
+    st.booleans(),
+)
+def test_whatever_is_written(text: str, deny: bool) -> None:
     try:
-        permissions = parse_permissions(text)
+        permissions = parse_permissions(text, deny=deny)
     except ValueError as error:
         assert str(error).isprintable()  # noqa: PT017  # most are refused, and all of them with one clean line
     else:
-        assert parse_permissions(", ".join(permissions)) == permissions
+        assert parse_permissions(", ".join(permissions), deny=deny) == permissions
+        assert parse_permissions(text, deny=True) == permissions
         for word in permissions:
             assert word.isprintable()
             kind, _, rest = word.partition(":")
             assert kind in ("ping", "status", "replay", "api", "bgapi", "sendevent")
             if kind in ("api", "bgapi"):
-                assert not set(rest.partition(" ")[0]) & set("*?^:")
+                assert not set(rest.partition(" ")[0]) - set("abcdefghijklmnopqrstuvwxyz0123456789_-*?")
