@@ -53,7 +53,7 @@ def _commands(mark: str) -> Iterator[Attempt]:
     for method in ("api", "bgapi"):
         for command, args in (*_forbidden_commands(mark), *_spelled(mark), *_behind_allowed(method, mark)):
             yield method, {"command": command, "args": args} if args else {"command": command}
-        yield method, {"command": "system", "args": f"touch {mark}", "timeout": 1}
+    yield "api", {"command": "system", "args": f"touch {mark}", "timeout": 1}
     for command, args in (("system", f"touch {mark}"), ("status", ""), ("version", ""), ("show", "calls")):
         for job_uuid in ("", "a-job", _LONG, f"x system touch {mark}", f"x\nsystem touch {mark}"):
             yield "bgapi", {"command": command, "args": args, "job_uuid": job_uuid}
