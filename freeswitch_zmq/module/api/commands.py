@@ -21,7 +21,8 @@ TIMEOUT_AT_MOST = 86_400.0
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _JOB = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_JOB_IN_ARGS = re.compile(r"uuid:([^ ]*)", re.IGNORECASE)
+_TRUSTING = re.compile(r"\b(?:bgapi|eval|expand)\b", re.IGNORECASE)
+_ID_IN_ARGS = re.compile(r"uuid:([^ ]*)", re.IGNORECASE)
 _FAILURES = ("-ERR", "-USAGE")
 
 
@@ -98,17 +99,17 @@ def _checked_line(request: Request, params: Params) -> str:
         raise RpcError(FORBIDDEN, f'you may not run the command "{command[:60]}" with these arguments')
     request.what += f' by "{granted}"'
     request.command = command
-    _check_jobs_in(command, args)
-    return f"{command} {args}" if args else command
+    line = f"{command} {args}" if args else command
+    _check_ids_in(line)
+    return line
 
 
-def _check_jobs_in(command: str, args: str) -> None:
-    """FreeSWITCH trusts the id in `bgapi uuid:ID COMMAND`, wherever a command has that run: a long one ends it."""
-    if "bgapi" not in f"{command} {args}".lower():
-        return
-    for job in _JOB_IN_ARGS.findall(args):
-        if not _JOB.fullmatch(job):
-            raise wrong("the id after uuid: is 1 to 64 characters of A-Z, a-z, 0-9, _ and -")
+def _check_ids_in(line: str) -> None:
+    """FreeSWITCH trusts the id in `bgapi uuid:ID`, `eval uuid:ID` and `expand uuid:ID`: a long one ends it (seen)."""
+    if _TRUSTING.search(line):
+        for found in _ID_IN_ARGS.findall(line):
+            if not _JOB.fullmatch(found):
+                raise wrong("the id after uuid: is 1 to 64 characters of A-Z, a-z, 0-9, _ and -")
 
 
 def result_of(request: Request, output: Optional[str]) -> dict[str, Any]:

@@ -74,12 +74,12 @@ def _sendevent(_desk: Desk, request: Request) -> Result:
     subclass = params.text("subclass", "")
     shown = ascii(name[:40])[1:-1]
     # An event that nobody may send is forbidden, whatever else is wrong with it.
-    granted = request.caller.grants.event(name, subclass)
+    granted = request.caller.grants.event(name, subclass if name == "CUSTOM" else "")
     if granted is None:
-        raise RpcError(FORBIDDEN, f"you may not send {shown} events" + (" of this subclass" if subclass else ""))
+        unknown = f", and FreeSWITCH has none{closest(shown, EVENT_NAMES)}" if name not in EVENT_NAMES else ""
+        of_this = " of this subclass" if subclass else ""
+        raise RpcError(FORBIDDEN, f"you may not send {shown} events{of_this}{unknown}")
     request.what = f'sendevent {shown} by "{granted}"'
-    if name not in EVENT_NAMES:
-        raise wrong(f'FreeSWITCH has no event "{shown}"{closest(shown, EVENT_NAMES)}')
     if subclass and name != "CUSTOM":
         raise wrong('only CUSTOM events have a "subclass"')
     check_line(subclass, '"subclass"')
