@@ -75,11 +75,12 @@ def _sendevent(_desk: Desk, request: Request) -> Result:
     shown = ascii(name[:40])[1:-1]
     # An event that nobody may send is forbidden, whatever else is wrong with it.
     granted = request.caller.grants.event(name, subclass if name == "CUSTOM" else "")
+    request.what = f"sendevent {shown}"
     if granted is None:
         unknown = f", and FreeSWITCH has none{closest(shown, EVENT_NAMES)}" if name not in EVENT_NAMES else ""
         of_this = " of this subclass" if subclass else ""
         raise RpcError(FORBIDDEN, f"you may not send {shown} events{of_this}{unknown}")
-    request.what = f'sendevent {shown} by "{granted}"'
+    request.what += f' by "{granted}"'
     if subclass and name != "CUSTOM":
         raise wrong('only CUSTOM events have a "subclass"')
     check_line(subclass, '"subclass"')
