@@ -4,8 +4,9 @@
     python -m tools.run_demo --forever    until Ctrl-C
 
 The switch is a real FreeSWITCH where one is found (FREESWITCH=/path/to/bin/freeswitch, or on PATH), else the
-stand-in; the first line says which. Its publisher is where the shipped configuration puts it, on port 5556 of
-every address; everything else listens on loopback only. Exit codes: 0 done, 1 something failed, 130 Ctrl-C.
+stand-in; the first line says which. It listens where the shipped configuration says, the publisher on port 5556 of
+every address, the API on port 5557 of loopback; everything else on loopback only. Exit codes: 0 done, 1 something
+failed, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from tests.support.switch import Switch, SwitchError
 from tools import python_check, setup_venv
 
 PORT = 5556
+API_PORT = 5557
 _ROOT = Path(__file__).resolve().parents[1]
 _CONFIGURATION = _ROOT / "conf" / "autoload_configs" / "event_zmq.conf.xml"
 _CLIENT = _ROOT / "examples" / "wiki_client.py"
@@ -70,7 +72,7 @@ def main() -> int:
         freeswitch, which = choose_switch(standin=options.standin)
         if not options.announced:
             print(f"Switch: {which}", flush=True)
-            need_port()
+            need_ports()
             _enter_venv()
         with tempfile.TemporaryDirectory(prefix="event_zmq-run-") as folder:
             run(make_switch(Path(folder), freeswitch), 0 if options.forever else options.count)
@@ -150,23 +152,28 @@ def _switch_python(freeswitch: Path) -> python_check.SwitchPython:
     return python_check.find_switch_python(_mods(freeswitch), os.environ.get("FREESWITCH_PYTHON", ""))
 
 
-def need_port() -> None:
-    """See that the port of the shipped configuration is free.
+def need_ports() -> None:
+    """See that the ports of the shipped configuration are free.
 
     Raises:
-        DemoError: It is not.
+        DemoError: One is not.
     """
+    for host, port in (("0.0.0.0", PORT), ("127.0.0.1", API_PORT)):
+        _need_port(host, port)
+
+
+def _need_port(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # As libzmq does.
         try:
-            probe.bind(("0.0.0.0", PORT))
+            probe.bind((host, port))
             probe.listen(1)  # With SO_REUSEADDR it is only this that tells.
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise DemoError(f"can't listen on port {PORT}: {error.strerror}") from error
+                raise DemoError(f"can't listen on port {port}: {error.strerror}") from error
             raise DemoError(
-                f"port {PORT} is in use, by another `make run` or a switch that runs event_zmq. "
-                f"`ss -ltnp 'sport = :{PORT}'` names the program; stop it and try again"
+                f"port {port} is in use, by another `make run` or a switch that runs event_zmq. "
+                f"`ss -ltnp 'sport = :{port}'` names the program; stop it and try again"
             ) from error
 
 

@@ -46,9 +46,9 @@ def _processes_of(folder: str) -> list[str]:
 
 
 @pytest.fixture
-def free_port() -> None:
+def free_ports() -> None:
     try:
-        run_demo.need_port()
+        run_demo.need_ports()
     except run_demo.DemoError as error:
         pytest.skip(str(error))
 
@@ -65,7 +65,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     assert [path for path in tmp_path.iterdir() if path.name.startswith("event_zmq-run-")] == []
 
 
-@pytest.mark.usefixtures("free_port", "temporary")
+@pytest.mark.usefixtures("free_ports", "temporary")
 def test_it_prints_the_events_and_ends() -> None:
     with _demo("--count", "30") as demo:
         out, err = demo.communicate(timeout=DEADLINE)
@@ -79,7 +79,7 @@ def test_it_prints_the_events_and_ends() -> None:
     assert any('"CHANNEL_CREATE"' in line for line in lines)
 
 
-@pytest.mark.usefixtures("free_port", "temporary")
+@pytest.mark.usefixtures("free_ports", "temporary")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_with_forever_it_goes_on_until_it_is_stopped(number: signal.Signals) -> None:
     with _demo("--forever") as demo:
@@ -89,10 +89,10 @@ def test_with_forever_it_goes_on_until_it_is_stopped(number: signal.Signals) -> 
         os.killpg(demo.pid, number)  # As a terminal does it.
         _, err = demo.communicate(timeout=DEADLINE)
     assert (demo.returncode, err) == (0, "Stopped.\n")
-    run_demo.need_port()
+    run_demo.need_ports()
 
 
-@pytest.mark.usefixtures("free_port", "temporary")
+@pytest.mark.usefixtures("free_ports", "temporary")
 def test_it_can_be_stopped_while_it_starts() -> None:
     with _demo() as demo:
         assert demo.stdout is not None
@@ -102,13 +102,17 @@ def test_it_can_be_stopped_while_it_starts() -> None:
     assert (demo.returncode, err) == (130, "Stopped.\n")
 
 
-def test_a_port_in_use_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+@pytest.mark.parametrize("which", ["PORT", "API_PORT"])
+def test_a_port_in_use_is_said_with_what_to_do(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as free:
         port = server.getsockname()[1]
-        monkeypatch.setattr(run_demo, "PORT", port)
+        monkeypatch.setattr(run_demo, "PORT", free.getsockname()[1])
+        monkeypatch.setattr(run_demo, "API_PORT", free.getsockname()[1])
+        monkeypatch.setattr(run_demo, which, port)
+        free.close()
         with pytest.raises(run_demo.DemoError, match=rf"port {port} is in use.*`ss -ltnp 'sport = :{port}'`"):
-            run_demo.need_port()
-    run_demo.need_port()
+            run_demo.need_ports()
+    run_demo.need_ports()
 
 
 def test_a_freeswitch_without_mod_python3_gives_way_to_the_standin(

@@ -19,8 +19,10 @@ def test_a_running_switch_gets_it_runs_it_and_loses_it(site: Site, live_switch_f
     if program is None:
         pytest.skip(f"{freeswitch} has no fs_cli beside it")
     text = site.shipped.read_text("utf-8")
-    assert "tcp://*:5556" in text
-    site.shipped.write_text(text.replace("tcp://*:5556", "tcp://127.0.0.1:*"), "utf-8")
+    for bind in ("tcp://*:5556", "tcp://127.0.0.1:5557"):
+        assert bind in text
+        text = text.replace(bind, "tcp://127.0.0.1:*")
+    site.shipped.write_text(text, "utf-8")
     site.scripts.mkdir(parents=True)
     # Without the repository on its path: what it can import is what was installed.
     switch = live_switch_factory(scripts_dir=site.scripts, extra_env={"PYTHONPATH": ""})
@@ -39,6 +41,7 @@ def test_a_running_switch_gets_it_runs_it_and_loses_it(site: Site, live_switch_f
     status = json.loads(switch.api("python event_zmq status json"))
     assert status["state"] == "running"
     assert status["publishers"]["default"]["endpoints"][0].startswith("tcp://127.0.0.1:")
+    assert status["api"]["endpoints"][0].startswith("tcp://127.0.0.1:")
     assert switch.api("python event_zmq stop").startswith("+OK")
 
     site.uninstall(**asked)

@@ -10,38 +10,64 @@ import pytest
 
 from freeswitch_zmq.module.config import parse_config
 from freeswitch_zmq.module.parameters import Parameter
-from freeswitch_zmq.module.schema import ACCESS, DEFAULT_BIND, PUBLISHER, SETTINGS, KeyConfig
+from freeswitch_zmq.module.schema import (
+    ACCESS,
+    API,
+    DEFAULT_API_BIND,
+    DEFAULT_BIND,
+    PUBLISHER,
+    SETTINGS,
+    Config,
+    KeyConfig,
+)
 from tests.support.keys import SecretFile, new_secret_file
 from tests.unit.configurations import configuration
 
 SHIPPED = Path(__file__).parents[2] / "conf/autoload_configs/event_zmq.conf.xml"
 
-CONTRACT: dict[str, str | None] = {
-    "threaded-system-exec": "enforce",
-    "io-threads": "1",
-    "ipv6": "false",
-    "bind": "tcp://*:5556",
-    "connect": None,
-    "framing": "single",
-    "format-fields": "Event-Name,Event-Subclass,Unique-ID",
-    "event-filter": "ALL",
-    "event-exclude": None,
-    "header-filter": None,
-    "fields": None,
-    "queue-size": "100000",
-    "send-hwm": "100000",
-    "replay-mb": "0",
-    "replay-events": "1000000",
-    "apply-inbound-acl": "loopback.auto",
-    "security": "null",
-    "server-public-key": None,
-    "handshake-ms": "2000",
-    "max-message-bytes": "65536",
-    "server-secret-key-file": None,
+CONTRACT: dict[str, dict[str, str | None]] = {
+    "settings": {
+        "threaded-system-exec": "enforce",
+        "io-threads": "1",
+        "ipv6": "false",
+    },
+    "publishers/publisher": {
+        "bind": "tcp://*:5556",
+        "connect": None,
+        "framing": "single",
+        "format-fields": "Event-Name,Event-Subclass,Unique-ID",
+        "event-filter": "ALL",
+        "event-exclude": None,
+        "header-filter": None,
+        "fields": None,
+        "queue-size": "100000",
+        "send-hwm": "100000",
+        "replay-mb": "0",
+        "replay-events": "1000000",
+        "apply-inbound-acl": "loopback.auto",
+        "security": "null",
+        "server-public-key": None,
+        "handshake-ms": "2000",
+        "max-message-bytes": "65536",
+    },
+    "api": {
+        "bind": "tcp://127.0.0.1:5557",
+        "apply-inbound-acl": "loopback.auto",
+        "security": "null",
+        "allow": "ping, status, replay:*, api:status, api:version, api:uptime, api:show *",
+        "deny": None,
+        "max-pending": "1000",
+        "timeout-ms": "10000",
+        "handshake-ms": "2000",
+        "max-message-bytes": "65536",
+    },
+    "access": {
+        "server-secret-key-file": None,
+    },
 }
-"""Every parameter of this version with its default; None: without it there is nothing."""
+"""Every parameter of this version with its default, by section; None: without it there is nothing."""
 
-REPEATABLE = {"bind", "connect", "header-filter", "apply-inbound-acl"}
+REPEATABLE = {"bind", "connect", "header-filter", "apply-inbound-acl", "allow", "deny"}
 
 
 KEY_FILE = "server-secret-key-file"
@@ -92,20 +118,21 @@ def lines(section: str) -> list[Line]:
     return [line for line in all_lines(section) if line.kind == "param"]
 
 
-TABLES = [
-    pytest.param(SETTINGS, "settings", id="settings"),
-    pytest.param(PUBLISHER, "publishers/publisher", id="publisher"),
-    pytest.param(ACCESS, "access", id="access"),
-]
+SECTIONS = {"settings": SETTINGS, "publishers/publisher": PUBLISHER, "api": API, "access": ACCESS}
+TABLES = [pytest.param(table, section, id=section.rpartition("/")[2]) for section, table in SECTIONS.items()]
 
 
 def test_the_tables_are_those_of_the_contract() -> None:
-    tables = (*SETTINGS, *PUBLISHER, *ACCESS)
-    defaults = {parameter.name: parameter.default or None for parameter in tables}
-    defaults["bind"] = DEFAULT_BIND  # only without connect, so the table can't say it
-    assert defaults == CONTRACT
-    assert len(tables) == len(CONTRACT)  # no name stands for two things
-    assert {parameter.name for parameter in tables if parameter.repeatable} == REPEATABLE
+    assert SECTIONS.keys() == CONTRACT.keys()
+    for section, table in SECTIONS.items():
+        defaults = {parameter.name: parameter.default or None for parameter in table}
+        if table is PUBLISHER:
+            defaults["bind"] = DEFAULT_BIND  # only without connect, so the table can't say it
+        assert defaults == CONTRACT[section]
+        assert len(table) == len(defaults)
+    everything = [parameter for table in SECTIONS.values() for parameter in table]
+    assert {parameter.name for parameter in everything if parameter.repeatable} == REPEATABLE
+    assert not [each for each in everything if each.name in REPEATABLE and not each.repeatable]
 
 
 @pytest.mark.parametrize(("table", "section"), TABLES)
@@ -117,9 +144,9 @@ def test_every_parameter_is_in_the_shipped_file_once_and_in_order(table: tuple[P
 def test_every_parameter_stands_there_with_its_default(table: tuple[Parameter, ...], section: str) -> None:
     for line in lines(section):
         if line.example:
-            assert CONTRACT[line.name] is None, f"{line.name} has a default, so it has to be in force"
+            assert CONTRACT[section][line.name] is None, f"{line.name} has a default, so it has to be in force"
         else:
-            assert line.value == CONTRACT[line.name]
+            assert line.value == CONTRACT[section][line.name]
 
 
 @pytest.mark.parametrize(("table", "section"), TABLES)
@@ -146,15 +173,25 @@ def test_every_parameter_has_a_line_of_help(table: tuple[Parameter, ...], sectio
         assert "\n" not in parameter.help
 
 
+def empty(api: str) -> Config:
+    publishers = '<publishers><publisher name="default"/></publishers>'
+    return parse_config(f'<configuration name="event_zmq.conf">{publishers}{api}</configuration>')
+
+
 def test_the_shipped_file_is_what_an_empty_one_means() -> None:
-    empty = '<configuration name="event_zmq.conf"><publishers><publisher name="default"/></publishers></configuration>'
-    assert parse_config(SHIPPED.read_text("utf-8")) == parse_config(empty)
+    assert parse_config(SHIPPED.read_text("utf-8")) == empty("<api/>")
+
+
+def test_the_api_is_on_as_shipped_and_off_without_its_section() -> None:
+    shipped = parse_config(SHIPPED.read_text("utf-8")).api
+    assert shipped is not None
+    assert shipped.bind == (DEFAULT_API_BIND,)
+    assert empty("").api is None
 
 
 def test_the_shipped_file_is_still_right_with_all_examples_in_force(server: SecretFile) -> None:
     text, changed = re.subn(r"<!-- (<(?:param|key) [^>]*/>) -->", r"\1", SHIPPED.read_text("utf-8"))
-    sections = ("settings", "publishers/publisher", "access")
-    assert changed == sum(line.example for section in sections for line in all_lines(section))
+    assert changed == sum(line.example for section in SECTIONS for line in all_lines(section))
     [named] = [line.value for line in lines("access") if line.name == KEY_FILE]
     parsed = parse_config(text.replace(named, str(server.path)))
     [publisher] = parsed.publishers
@@ -167,16 +204,18 @@ def test_the_shipped_file_is_still_right_with_all_examples_in_force(server: Secr
             publisher.server_public_key,
         )
     )
+    assert parsed.api is not None
+    assert parsed.api.deny
     assert parsed.access.server_keys is not None
     [key] = parsed.access.keys
-    assert (key.name, key.publishers, key.allow) == ("crm", ("default",), ())
+    assert (key.name, key.publishers) == ("crm", ("default",))
+    assert key.allow
 
 
 def test_a_key_is_shown_with_what_it_needs() -> None:
     [line] = [line for line in all_lines("access") if line.kind == "key"]
     assert line.example
-    assert list(line.attributes) == ["name", "public-key", "publishers"]
-    assert {name.replace("-", "_") for name in line.attributes} < set(KeyConfig.__dataclass_fields__)
+    assert [name.replace("-", "_") for name in line.attributes] == list(KeyConfig.__dataclass_fields__)
 
 
 def test_the_key_file_is_one_that_is_not_shipped() -> None:
