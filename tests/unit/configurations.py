@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from freeswitch_zmq.module.config import parse_config
-from freeswitch_zmq.module.schema import Config, PublisherConfig
+from freeswitch_zmq.module.schema import ApiConfig, Config, PublisherConfig
 
 
 def param(name: str, value: str) -> str:
@@ -18,16 +18,23 @@ def publisher(*params: str, name: str = "default") -> str:
     return f'<publisher name="{name}">{"".join(params)}</publisher>'
 
 
-def configuration(*publishers: str, settings: str = "", access: str = "") -> str:
-    """A whole one; `access` is an `<access>` element, if it has one."""
+def api(*params: str) -> str:
+    return f"<api>{''.join(params)}</api>"
+
+
+def configuration(*publishers: str, settings: str = "", access: str = "", api: str = "") -> str:
+    """A whole one; `access` and `api` are elements, if it has them."""
     return (
         '<configuration name="event_zmq.conf" description="Events over ZeroMQ">'
-        f"<settings>{settings}</settings><publishers>{''.join(publishers)}</publishers>{access}</configuration>"
+        f"<settings>{settings}</settings><publishers>{''.join(publishers)}</publishers>{api}{access}</configuration>"
     )
 
 
 def local(**params: Any) -> tuple[str, ...]:
-    """The params of a publisher on any free port of 127.0.0.1; `_` in a name stands for `-`, a list for several."""
+    """The params of a publisher, or of the API, on any free port of 127.0.0.1.
+
+    `_` in a name stands for `-`, a list for several.
+    """
     params = {"bind": "tcp://127.0.0.1:*", "handshake_ms": 500, **params}
     return tuple(
         param(name.replace("_", "-"), str(value))
@@ -36,11 +43,18 @@ def local(**params: Any) -> tuple[str, ...]:
     )
 
 
-def config(*publishers: str, access: str = "", acl_lists: Sequence[str] = ()) -> Config:
+def config(*publishers: str, access: str = "", api: str = "", acl_lists: Sequence[str] = ()) -> Config:
     """What they mean to a switch whose acl.conf.xml has those lists."""
-    return parse_config(configuration(*publishers, access=access), lambda: acl_lists)
+    return parse_config(configuration(*publishers, access=access, api=api), lambda: acl_lists)
 
 
 def publisher_config(**params: Any) -> PublisherConfig:
     """That of one publisher "default"; see `local`."""
     return config(publisher(*local(**params))).publishers[0]
+
+
+def api_config(**params: Any) -> ApiConfig:
+    """That of an API; see `local`."""
+    found = config(publisher(), api=api(*local(**params))).api
+    assert found is not None
+    return found

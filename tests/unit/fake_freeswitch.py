@@ -9,9 +9,11 @@ import collections
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from types import ModuleType
 from typing import Any, Callable, Union
 
+from freeswitch_zmq.event_names import EVENT_NAMES
 from tests.unit.cjson import Value, as_cjson
 
 Answer = Union[str, Callable[[str], str]]
@@ -60,6 +62,48 @@ class FakeEvent:
         if self.broken is not None:
             raise self.broken
         return as_cjson(self.headers, self.body)
+
+
+class ScriptEvent:
+    """`freeswitch.Event(name, subclass)`: what a script makes and fires."""
+
+    this = FAKE_THIS
+
+    def __init__(self, switch: FakeSwitch, name: str, subclass: str | None = None) -> None:
+        self._switch = switch
+        # A name that FreeSWITCH doesn't have gives a MESSAGE, and whatever has a subclass is CUSTOM.
+        self._name = "CUSTOM" if subclass else _c(name).upper() if name.upper() in EVENT_NAMES else "MESSAGE"
+        self._subclass = _c(subclass) if subclass else None
+        self._headers: list[tuple[str, Value]] = []
+        self._body: str | None = None
+
+    def addHeader(self, name: str, value: str) -> bool:  # noqa: N802  # FreeSWITCH's name
+        """An empty value takes those of that name away."""
+        if _c(value):
+            self._headers.append((_c(name), value[7:].split("|:") if value.startswith("ARRAY::") else value))
+        else:
+            self._headers = [each for each in self._headers if each[0].lower() != name.lower()]
+        return True
+
+    def addBody(self, value: str) -> bool:  # noqa: N802  # FreeSWITCH's name
+        self._body = _c(value)
+        return True
+
+    def fire(self) -> bool:
+        if not self._switch.takes_events:
+            self._switch.consoleLog("ERR", "Failed to fire the event!\n")
+            return False
+        event = FakeEvent(self._name, self._headers, self._body, self._subclass)
+        self._switch.sent.append(event)
+        self._switch.fire(event)
+        return True
+
+
+def _c(text: str) -> str:
+    """As C gets it: it would stop at a NUL, and SWIG refuses half a character."""
+    assert "\0" not in text
+    text.encode()
+    return text
 
 
 class FakeConsumer:
@@ -116,6 +160,8 @@ class FakeSwitch:
             not there is no command of this switch.
         commands: what was run, in order, `bgapi` with what it ran.
         deaf: commands by their first word whose BACKGROUND_JOB does not come.
+        takes_events: whether events that scripts make can be fired.
+        sent: those that were.
         lines: the log.
         consumers: that are bound and not closed.
     """
@@ -125,6 +171,8 @@ class FakeSwitch:
         self.answers: dict[str, Answer] = {"version": "FreeSWITCH Version 1.11.2\n", "bgapi": self._bgapi}
         self.commands: list[str] = []
         self.deaf: set[str] = set()
+        self.takes_events = True
+        self.sent: list[FakeEvent] = []
         self.lines: list[tuple[str, str]] = []
         self.consumers: list[FakeConsumer] = []
 
@@ -145,6 +193,7 @@ class FakeSwitch:
         module.running = self.running
         module.EventConsumer = self._consumer
         module.API = lambda: _Api(self)
+        module.Event = partial(ScriptEvent, self)
         return module  # type: ignore[no-any-return]  # Any, so that names can be set on it
 
     def _consumer(self, name: str, subclass: str, length: int) -> FakeConsumer:

@@ -7,11 +7,14 @@ import itertools
 import socket
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 import zmq
 
+from freeswitch_zmq.module.api.channel import Channel
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.faults import Faults
+from freeswitch_zmq.module.proxy import Endpoint
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.publisher import Publisher
 from freeswitch_zmq.module.running import Running
@@ -31,23 +34,28 @@ class Station:
         switch: where.
         publishers: `<publisher>` elements.
         access: an `<access>` element.
+        api: an `<api>` element.
         acl_lists: names of lists of acl.conf.xml.
 
     Attributes:
         running: the real thing.
+        told: what the API tells who asks for the status.
         faults: what it met unexpectedly; there must be none when it is closed.
         shutdowns: how many times the switch's shutdown was seen.
     """
 
-    def __init__(self, switch: FakeSwitch, *publishers: str, access: str = "", acl_lists: Sequence[str] = ()) -> None:
+    def __init__(
+        self, switch: FakeSwitch, *publishers: str, access: str = "", api: str = "", acl_lists: Sequence[str] = ()
+    ) -> None:
         self.switch = switch
         self.acl_lists = acl_lists
+        self.told: dict[str, Any] = {}
         self.faults = Faults()
         self.shutdowns = 0
-        self.running = Running(self.faults, self._shutdown, Commands(), dict)
+        self.running = Running(self.faults, self._shutdown, Commands(), lambda: self.told)
         self.running.start_pump()
         try:
-            self.running.open(config(*publishers, access=access, acl_lists=acl_lists))
+            self.running.open(config(*publishers, access=access, api=api, acl_lists=acl_lists))
         except BaseException:
             self.running.close()
             raise
@@ -59,14 +67,42 @@ class Station:
     def config(self) -> Config:
         return self.running.config
 
-    def reload(self, *publishers: str, access: str = "") -> list[str]:
-        return self.running.reload(config(*publishers, access=access, acl_lists=self.acl_lists))
+    def reload(self, *publishers: str, access: str = "", api: str = "") -> list[str]:
+        return self.running.reload(config(*publishers, access=access, api=api, acl_lists=self.acl_lists))
 
     def publication(self, name: str = "default") -> Publication:
         return self.running.publications[name]
 
     def addresses(self, name: str = "default") -> list[str]:
         return [endpoint.address for endpoint in self.publication(name).endpoints]
+
+    def endpoints(self, name: str = "default") -> list[Endpoint]:
+        """A publisher's."""
+        found: list[Endpoint] = []
+        for endpoint in self.publication(name).endpoints:
+            assert isinstance(endpoint, Endpoint)
+            found.append(endpoint)
+        return found
+
+    @property
+    def channel(self) -> Channel:
+        """The API."""
+        assert self.running.api is not None
+        return self.running.api
+
+    def asked_at(self, number: int = 0) -> str:
+        """An address of the API."""
+        return self.channel.endpoints[number].address
+
+    def counted(self, **expected: int) -> dict[str, Any]:
+        """The API's counters as soon as they are as expected, and nobody waits for an answer."""
+
+        def found() -> dict[str, Any]:
+            counted = self.channel.counted()
+            at_rest = counted["requests"] == counted["succeeded"] + counted["errors"]
+            return counted if at_rest and expected.items() <= counted.items() else {}
+
+        return wait_for(found, f"the counters to be {expected}; they are {self.channel.counted()}")
 
     def refused(self, reason: str, name: str = "default") -> int:
         """How many connections a publisher refused for that reason."""
@@ -124,6 +160,10 @@ class Station:
         """Takes everything down; so many unexpected exceptions are expected."""
         self.running.close()
         assert self.faults.count == faults, self.switch.texts("ERR")
+        if self.running.api is not None:
+            counted = self.running.api.counted()
+            assert counted["requests"] == counted["succeeded"] + counted["errors"], counted
+            assert counted["errors"] == sum(counted["errors_by_code"].values()), counted
         assert self.switch.consumers == []
         assert len(self.switch.texts("ERR")) == min(faults, 1), self.switch.texts("ERR")
 

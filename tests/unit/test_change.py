@@ -58,7 +58,7 @@ def watching(station: Station, *addresses: str) -> Iterator[list[Watched]]:
 
 
 def endpoints(station: Station) -> dict[str, list[Endpoint]]:
-    return {name: list(each.endpoints) for name, each in station.running.publications.items()}
+    return {name: station.endpoints(name) for name in station.running.publications}
 
 
 @pytest.fixture
@@ -410,7 +410,7 @@ def test_one_whose_peers_keep_it_busy_is_closed_all_the_same(
 
     monkeypatch.setattr(zmq, "proxy_steerable", busy_proxy)
     station = Station(switch, on("tcp://127.0.0.1:*"))
-    [endpoint] = station.publication().endpoints
+    [endpoint] = station.endpoints()
     with RawPeer(endpoint.address) as peer:
         peer.shake_hands()
         wait_for(lambda: endpoint.rule is not None and endpoint.rule.connections == 1, "it to be counted")

@@ -66,7 +66,7 @@ class Guarded:
         return Subscriber(address or self.station.addresses()[0], identity=Identity(pair, self._server.pair.public))
 
     def endpoints(self, name: str = "default") -> list[Endpoint]:
-        return list(self.station.publication(name).endpoints)
+        return self.station.endpoints(name)
 
     def hears_nothing_new(self, subscriber: Subscriber) -> None:
         """What is fired from now on does not come to it."""

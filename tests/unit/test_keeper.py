@@ -212,7 +212,7 @@ def test_what_its_subscribers_ended_is_mended_and_is_no_dead_thread(
     keeper.start()
     try:
         ticks = len(station.switch.commands)
-        [endpoint] = station.publication().endpoints
+        [endpoint] = station.endpoints()
         assert not mended
         endpoint.trip()
         # It is asked for until it is done.

@@ -57,7 +57,7 @@ def station(switch: FakeSwitch, tmp_path: Path) -> Iterator[Station]:
 
 
 def endpoints(station: Station) -> Sequence[Endpoint]:
-    return [endpoint for each in station.running.publications.values() for endpoint in each.endpoints]
+    return [endpoint for name in station.running.publications for endpoint in station.endpoints(name)]
 
 
 def test_nothing_is_opened_anew_without_a_reason(station: Station) -> None:
@@ -215,6 +215,7 @@ def test_not_while_something_else_is_done(whole: Whole) -> None:
     running = whole.service._running
     assert running is not None
     [endpoint] = running.publications["default"].endpoints
+    assert isinstance(endpoint, Endpoint)
     whole.service._keeper.stop()  # type: ignore[union-attr]  # it runs; here its part is played
     trip(endpoint)
     with whole.service._alone("reloading"):
@@ -243,6 +244,7 @@ def test_while_it_can_not_be_opened_that_is_told_now_and_then(whole: Whole, monk
     running = whole.service._running
     assert running is not None
     [endpoint] = running.publications["default"].endpoints
+    assert isinstance(endpoint, Endpoint)
     host, _, port = address.partition("://")[2].rpartition(":")
     with whole.service._alone("testing"):  # nothing is mended meanwhile
         trip(endpoint)
