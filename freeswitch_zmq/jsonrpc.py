@@ -46,7 +46,13 @@ SHUTTING_DOWN = -32005
 NOT_HELD = -32006
 """Those events are not held; `data` says which are."""
 
+DEPTH_AT_MOST = 64
+"""What is nested deeper is not parsed: Python 3.13 goes 10,000 deep, which overflows our threads' stacks (seen)."""
+
 Id = Union[str, int, float, None]
+
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
 class RpcError(Exception):
@@ -81,6 +87,8 @@ def parse_call(raw: bytes) -> Call:
     Raises:
         RpcError: it is none; the sender is to get this as the answer, also where no id could be read.
     """
+    if _is_deep(raw):
+        raise RpcError(PARSE_ERROR, "this is nested deeper than any request")
     try:
         found = json.loads(raw.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError):  # a ValueError too: bytes that are not UTF-8, numbers of 5,000 digits
@@ -120,6 +128,20 @@ def failure(error: RpcError, id: Id) -> bytes:  # JSON-RPC's name
 
 def _dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _is_deep(raw: bytes) -> bool:
+    """Whether a parser that gets so far would find more nested objects and arrays than there may be."""
+    if raw.count(b"{") + raw.count(b"[") <= DEPTH_AT_MOST:
+        return False
+    # Without escaped quotes every second part is a string.
+    outside = b"".join(raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    depth = 0
+    for bracket in outside.translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"{[" else -1
+        if depth > DEPTH_AT_MOST:
+            return True
+    return False
 
 
 def _no_constant(name: str) -> NoReturn:
