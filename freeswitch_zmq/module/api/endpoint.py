@@ -56,6 +56,9 @@ IDLE_SECONDS = 1.0
 LAST_CALLS_SECONDS = 0.1
 """How long requests that came before a stop are still taken, and told about it."""
 
+SILENCE_MS = 10
+"""After such a silence there are no more. libzmq brings few at a time, and often none is there for a moment."""
+
 Frames = list[zmq.Frame]
 
 
@@ -311,8 +314,9 @@ class ApiEndpoint(NetworkEndpoint):
             self._fail(request, stopping())
         self._waiting.clear()
         until = time.monotonic() + LAST_CALLS_SECONDS
-        while self._take_requests(self._turn_away) and time.monotonic() < until:
-            pass
+        assert self._front is not None
+        while time.monotonic() < until and self._front.poll(SILENCE_MS):
+            self._take_requests(self._turn_away)
 
     def _turn_away(self, frames: Frames) -> None:
         self.counters.requests += 1
