@@ -7,7 +7,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-live soak lint format install uninstall clean tools
+.PHONY: help run test test-live soak bench lint format install uninstall clean tools
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -26,6 +26,11 @@ test-live: tools ## Only the tests against a real FreeSWITCH (on PATH, or FREESW
 
 soak: tools ## The tests that take minutes
 	@$(BIN)/python -m pytest -m soak --timeout 3600 $(ARGS)
+
+bench: tools ## Measure: each program in benchmarks/, one after the other (minutes; needs a real FreeSWITCH)
+	@for file in benchmarks/[a-z]*.py; do \
+	  echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit; \
+	done
 
 lint: tools ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Programs that measure: `make bench` runs all of them, `python -m benchmarks.NAME --help` tells about one."""
