@@ -199,7 +199,7 @@ class Commands:
             elif name == "BACKGROUND_JOB":
                 on_done = self._background.pop(key, _ignore)
         if name == "BACKGROUND_JOB":
-            on_done(event.getBody() if ours else None)
+            on_done((event.getBody() or "") if ours else None)  # one without output may have no body
         return ours
 
     def _seen(self, job_id: str, job: Job, name: str) -> None:
