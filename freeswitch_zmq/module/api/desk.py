@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from freeswitch_zmq.grants import Grants
 from freeswitch_zmq.jsonrpc import BUSY, RpcError
@@ -17,6 +17,16 @@ from freeswitch_zmq.module.schema import ApiConfig
 __all__ = ["Desk"]
 
 _NOTHING = Grants(())
+
+
+class _Book(NamedTuple):
+    """What stands in a configuration, and what was made of it. A reload puts another one in its place: who was in the
+    middle of something leaves nothing of the former in it.
+    """
+
+    config: ApiConfig
+    grants: Grants
+    of_keys: dict[str, tuple[tuple[str, ...], Grants]]
 
 
 class Desk:
@@ -51,9 +61,12 @@ class Desk:
 
     def configure(self, config: ApiConfig) -> None:
         """Other permissions and limits from the next request on."""
-        self._of_keys: dict[str, tuple[tuple[str, ...], Grants]] = {}
-        self._grants = Grants(config.allow, config.deny)
-        self.config = config
+        self._book = _Book(config, Grants(config.allow, config.deny), {})
+
+    @property
+    def config(self) -> ApiConfig:
+        """What stands in the file."""
+        return self._book.config
 
     def caller(self, user_id: str, address: str) -> Caller:
         """Who that is.
@@ -62,15 +75,16 @@ class Desk:
             user_id: as access control gave it to libzmq: the public key in hex, empty without one.
             address: the peer's.
         """
+        book = self._book
         if not user_id:
-            return Caller(address, None, self._grants)
+            return Caller(address, None, book.grants)
         key = self._ring.find(bytes.fromhex(user_id))
         if key is None:  # taken away since it connected
             return Caller(address, None, _NOTHING)
-        allow, grants = self._of_keys.get(key.name, ((), _NOTHING))
+        allow, grants = book.of_keys.get(key.name, ((), _NOTHING))
         if allow != key.allow:
-            grants = Grants(key.allow, self.config.deny)
-            self._of_keys[key.name] = key.allow, grants
+            grants = Grants(key.allow, book.config.deny)
+            book.of_keys[key.name] = key.allow, grants
         return Caller(address, key, grants)
 
     def still_knows(self, caller: Caller) -> bool:
