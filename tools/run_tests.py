@@ -1,6 +1,7 @@
 """Runs the tests twice and sums up: under the distribution's Python and packages, and with the newest ones.
 
-The distribution's come first, so that what is read last is the run in which the live tests take part.
+Both run at the same time, because most tests wait more than they work. The distribution's are shown first, so that what
+is read last is the run in which the live tests take part.
 Arguments are handed to both runs of pytest. The last line printed is the sum; it is kept in `.venv/last-tests`
 for whoever runs this through make.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
@@ -20,6 +22,7 @@ from tools import python_check, setup_venv
 _ROOT = Path(__file__).resolve().parents[1]
 _DEBIAN = _ROOT / ".venv-debian"
 _SUMMARY = _ROOT / ".venv" / "last-tests"
+SHOW_SECONDS = 0.2
 
 
 def main() -> int:
@@ -27,22 +30,19 @@ def main() -> int:
     _SUMMARY.unlink(missing_ok=True)
     arguments = sys.argv[1:]
     total: Counter[str] = Counter()
-    codes = []
     missing = _make_debian()
-    if not missing:
-        python = _DEBIAN / "bin" / "python"
-        codes.append(
-            run_pass(
-                "the distribution's pyzmq and ujson",
-                python,
-                ["-m", "not live and not soak", *_but_security(arguments)],
-                total,
-            )
-        )
-    # What has run on the stand-in above runs here on a real FreeSWITCH, where one was found.
-    codes.append(
-        run_pass("the newest pyzmq and ujson", Path(sys.executable), ["-m", "not soak and not twin", *arguments], total)
-    )
+    passes = []
+    try:
+        if not missing:
+            title, python = "the distribution's pyzmq and ujson", _DEBIAN / "bin" / "python"
+            passes.append(Pass(title, python, ["-m", "not live and not soak", *_but_once(arguments)]))
+        # What runs on the stand-in there runs here on a real FreeSWITCH, where one was found.
+        title = "the newest pyzmq and ujson"
+        passes.append(Pass(title, Path(sys.executable), ["-m", "not soak and not twin", *arguments]))
+        codes = [each.finish(total) for each in passes]
+    finally:
+        for each in passes:
+            each.end()
     failed = total["failures"] + total["errors"]
     passed = total["tests"] - failed - total["skipped"]
     # A run that ended badly without a failed test (interrupted, crashed, nothing collected) is a failure too.
@@ -56,9 +56,9 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _but_security(arguments: list[str]) -> list[str]:
-    """tests/security takes minutes and runs below; on a switch it has the distribution's packages anyway."""
-    return arguments or ["--ignore=tests/security"]
+def _but_once(arguments: list[str]) -> list[str]:
+    """Leaves out what runs once: tests/security takes minutes, tests/install has the distribution's Python anyway."""
+    return arguments or ["--ignore=tests/security", "--ignore=tests/install"]
 
 
 def _make_debian() -> Optional[str]:
@@ -78,18 +78,46 @@ def _make_debian() -> Optional[str]:
     return None
 
 
-def run_pass(title: str, python: Path, arguments: list[str], total: Counter[str]) -> int:
-    """Run pytest under `python`, add what it reports to `total`, and return its exit code."""
-    print(f"\nTests with {title} ({_versions(python)})", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder, "report.xml")
-        command = [str(python), "-m", "pytest", f"--junit-xml={report}", *arguments]
-        code = subprocess.run(command, cwd=_ROOT, check=False, stdin=subprocess.DEVNULL).returncode
-        if report.exists():
-            for suite in ElementTree.parse(report).iter("testsuite"):
+class Pass:
+    """A run of pytest under `python`, which begins at once."""
+
+    def __init__(self, title: str, python: Path, arguments: list[str]) -> None:
+        self._title = f"\nTests with {title} ({_versions(python)})"
+        self._folder = tempfile.TemporaryDirectory()
+        self._output = Path(self._folder.name, "output")
+        self._report = Path(self._folder.name, "report.xml")
+        command = [str(python), "-m", "pytest", f"--junit-xml={self._report}", *arguments]
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def finish(self, total: Counter[str]) -> int:
+        """Show what it prints, add what it reports to `total`, and return its exit code."""
+        print(self._title, flush=True)
+        with self._output.open("rb") as output:
+            ended = False
+            while True:
+                text = output.read()
+                sys.stdout.buffer.write(text)
+                sys.stdout.flush()
+                if ended:
+                    break
+                ended = self._process.poll() is not None
+                if not ended and not text:
+                    time.sleep(SHOW_SECONDS)
+        if self._report.exists():
+            for suite in ElementTree.parse(self._report).iter("testsuite"):
                 for what in ("tests", "failures", "errors", "skipped"):
                     total[what] += int(suite.get(what, "0"))
-    return code
+        return self._process.returncode
+
+    def end(self) -> None:
+        """Take away what is left of it."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+        self._folder.cleanup()
 
 
 def _versions(python: Path) -> str:

@@ -114,6 +114,8 @@ def test_error(broken): pass
     )
     arguments = ["-c", "/dev/null", "--rootdir", str(tmp_path), "-p", "no:cacheprovider", str(tmp_path)]
     total: Counter[str] = Counter()
-    assert run_tests.run_pass("a test", Path(sys.executable), arguments, total) == 1
-    assert run_tests.run_pass("a test", Path(sys.executable), arguments, total) == 1
+    passes = [run_tests.Pass("a test", Path(sys.executable), arguments) for _ in range(2)]
+    assert [each.finish(total) for each in passes] == [1, 1]
+    for each in passes:
+        each.end()
     assert total == {"tests": 8, "failures": 2, "errors": 2, "skipped": 2}
