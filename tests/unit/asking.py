@@ -1,4 +1,4 @@
-"""The API without its sockets: requests that are asked in the test's own thread."""
+"""The API: without its sockets, requests that are asked in the test's own thread, or whole, in a station."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.schema import KeyConfig
-from tests.unit.configurations import api_config
+from tests.unit.configurations import api, api_config, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch, job_event
+from tests.unit.stations import Station
 
 HERE = "192.0.2.1"
 
@@ -112,3 +113,21 @@ class Asking:
         """
         self.came(output)
         return result_of(*self.outputs[-1])
+
+
+CORE_UUID = "5b1f1c1e-0c6b-4f43-9b3c-9a0c1f6c7a11"
+
+
+def api_station(switch: FakeSwitch, access: str = "", **params: Any) -> Station:
+    """One with an API that has these params, by default on a free port of 127.0.0.1."""
+    switch.answers.setdefault("global_getvar core_uuid", CORE_UUID)
+    switch.answers.setdefault("echo", lambda command: command.partition(" ")[2])
+    switch.answers.setdefault("slow", "")
+    switch.deaf.add("slow")
+    return Station(switch, publisher(*local()), access=access, api=api(*local(**params)))
+
+
+def jobs(switch: FakeSwitch, command: str = "slow") -> list[str]:
+    """The ids of commands that were given with that first word."""
+    given = [each.split(" ") for each in switch.commands if each.startswith("bgapi uuid:")]
+    return [words[1][len("uuid:") :] for words in given if words[2] == command]
