@@ -22,16 +22,15 @@ DEFAULTS = ["tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557", "default", "", "0"]
 NOT_HELD, SHUTTING_DOWN = -32006, -32005
 PATIENCE_MS = 5000
 
-Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
 Event = dict[str, Any]
 
 
 class Replay:
     """Asks for events again. That changes nothing on the switch, so it may be asked as often as it takes."""
 
-    def __init__(self, context: Context, endpoint: str, publisher: str) -> None:
-        self._context = context
-        self._endpoint = endpoint
+    def __init__(self, socket: Socket, publisher: str) -> None:
+        self._socket = socket
         self._publisher = publisher
 
     def events(self, epoch: str, first: int, last: int | None) -> Iterator[Event]:
@@ -52,17 +51,14 @@ class Replay:
     def _ask(self, params: dict[str, Any]) -> dict[str, Any]:
         request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "replay", "params": params}).encode()
         while True:
-            with self._context.socket(zmq.REQ) as socket:  # a new one, because after a timeout it is of no use any more
-                socket.set(zmq.LINGER, 0)
-                socket.connect(self._endpoint)
-                socket.send(request)
-                if socket.poll(PATIENCE_MS):
-                    answer: dict[str, Any] = json.loads(socket.recv())
-                    if answer.get("error", {}).get("code") != SHUTTING_DOWN:
-                        return answer
+            self._socket.send(request)
+            if self._socket.poll(PATIENCE_MS):
+                answer: dict[str, Any] = json.loads(self._socket.recv())
+                if answer.get("error", {}).get("code") != SHUTTING_DOWN:
+                    return answer
 
 
-def every_event(subscriber: zmq.Socket[bytes], replay: Replay, epoch: str, last: int) -> Iterator[Event]:
+def every_event(subscriber: Socket, replay: Replay, epoch: str, last: int) -> Iterator[Event]:
     """Each event behind `last` once: live where it comes, from `replay` where it does not."""
     missed = replay.events(epoch, last + 1, None) if epoch else iter(())
     live: list[Event] = []
@@ -84,10 +80,14 @@ def main() -> None:
     """Print them, for ever."""
     given = sys.argv[1:6]
     events, api, publisher, epoch, last = given + DEFAULTS[len(given) :]
-    with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
+    with zmq.Context() as context, context.socket(zmq.SUB) as subscriber, context.socket(zmq.REQ) as requester:
         subscriber.subscribe(b"")
         subscriber.connect(events)  # before anything is asked for
-        for event in every_event(subscriber, Replay(context, api, publisher), epoch, int(last)):
+        requester.set(zmq.LINGER, 0)
+        requester.set(zmq.REQ_RELAXED, 1)  # it may ask again after a timeout,
+        requester.set(zmq.REQ_CORRELATE, 1)  # and takes no late answer for the new one
+        requester.connect(api)
+        for event in every_event(subscriber, Replay(requester, publisher), epoch, int(last)):
             print(event["ZMQ-Epoch"], event["ZMQ-Sequence"], event["Event-Name"], flush=True)
 
 

@@ -89,6 +89,17 @@ def test_the_api_clients(client: list[str], module_factory: ModuleFactory) -> No
         assert forbidden.returncode == 1
 
 
+def test_the_request_of_the_readme(module_factory: ModuleFactory) -> None:
+    module = module_factory(configuration(api=api()))
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    [code] = [block for block in blocks if "zmq.REQ" in block]
+    assert "tcp://127.0.0.1:5557" in code
+    asked = run([sys.executable, "-c"], code.replace("tcp://127.0.0.1:5557", module.api_endpoint()))
+    assert asked.returncode == 0, asked.stderr
+    assert " total." in asked.stdout
+
+
 def test_the_wiki_client(module_factory: ModuleFactory) -> None:
     module = module_factory(configuration(publisher(("event-filter", "CUSTOM^example::*"))))
     with Running("wiki_client.py", "3", module.endpoint()) as client:
