@@ -267,19 +267,19 @@ class ApiEndpoint(NetworkEndpoint):
 
     def _succeed(self, request: Request, result: Any) -> None:
         self.counters.succeeded += 1
-        self._audit.note(request, 0)
         if request.call.wants_answer:
             self._answer(request, success(request.call.id, result))
+        self._audit.note(request, 0)  # after the answer: a line in the log takes as long as a hop of it
 
     def _fail(self, request: Request, error: RpcError) -> None:
         self._count_error(error.code)
-        self._audit.note(request, error.code)
         if error.code == FORBIDDEN:
             caller = request.caller
             key = caller.key.name if caller.key is not None else ""
             self._refusals.add(self.address, "forbidden", caller.address, key)
         if request.call.wants_answer:
             self._answer(request, failure(error, request.call.id))
+        self._audit.note(request, error.code)
 
     def _count_error(self, code: int) -> None:
         self.counters.errors += 1
