@@ -11,7 +11,7 @@ from freeswitch_zmq.errors import HostError
 from freeswitch_zmq.jsonrpc import FAILED, FORBIDDEN, SHUTTING_DOWN, RpcError
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module.api.desk import Desk
-from freeswitch_zmq.module.api.params import Params, wrong
+from freeswitch_zmq.module.api.params import Params, check_no_list, wrong
 from freeswitch_zmq.module.api.request import Request
 from freeswitch_zmq.wire import to_utf8
 
@@ -99,6 +99,7 @@ def _checked_line(request: Request, params: Params) -> str:
         raise RpcError(FORBIDDEN, f'you may not run the command "{command[:60]}" with these arguments')
     request.what += f' by "{granted}"'
     request.command = command
+    check_no_list(args, '"args"')
     line = f"{command} {args}" if args else command
     _check_ids_in(line)
     return line

@@ -11,7 +11,7 @@ from freeswitch_zmq.jsonrpc import FAILED, FORBIDDEN, METHOD_NOT_FOUND, RpcError
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module.api.commands import api, bgapi
 from freeswitch_zmq.module.api.desk import Desk
-from freeswitch_zmq.module.api.params import Params, check_line, wrong
+from freeswitch_zmq.module.api.params import Params, check_line, check_list, check_no_list, wrong
 from freeswitch_zmq.module.api.replay import replay
 from freeswitch_zmq.module.api.request import Request
 from freeswitch_zmq.module.filters import closest
@@ -84,6 +84,7 @@ def _sendevent(_desk: Desk, request: Request) -> Result:
     if subclass and name != "CUSTOM":
         raise wrong('only CUSTOM events have a "subclass"')
     check_line(subclass, '"subclass"')
+    check_no_list(subclass, '"subclass"')
     headers = params.texts("headers")
     for header, value in headers.items():
         told = f'the header "{ascii(header[:40])[1:-1]}"'
@@ -92,6 +93,7 @@ def _sendevent(_desk: Desk, request: Request) -> Result:
         if _RESERVED.fullmatch(header):
             raise wrong(f"{told} is one that FreeSWITCH or this module adds by itself")
         check_line(value, told)
+        check_list(value, told)
     if not host.fire(name, subclass, headers, params.text("body", "")):
         raise RpcError(FAILED, "FreeSWITCH did not take the event; its log says why")
     return {}
