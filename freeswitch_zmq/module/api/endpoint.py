@@ -294,18 +294,23 @@ class ApiEndpoint(NetworkEndpoint):
         else:
             self.counters.undelivered += 1
             error = RpcError(BUSY, "this answer is dropped: read the earlier ones first; what was asked for is done")
-            self._send(request.peer, failure(error, request.call.id))
+            self._hand_over(request.peer, failure(error, request.call.id))
 
     def _send(self, peer: Peer, answer: bytes) -> None:
+        if not self._hand_over(peer, answer):
+            self.counters.undelivered += 1
+
+    def _hand_over(self, peer: Peer, answer: bytes) -> bool:
+        """False: the peer is gone, or API_SEND_HWM answers wait for it."""
         assert self._front is not None
         try:
             self._front.send_multipart([*peer.envelope, answer], zmq.NOBLOCK)
             self._unread.add(peer.fd, len(answer))
         except zmq.ZMQError as error:
-            # It is gone, or API_SEND_HWM answers wait for it.
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
-            self.counters.undelivered += 1
+            return False
+        return True
 
     def _say_goodbye(self) -> None:
         """At a stop: everybody who waits is told."""
