@@ -15,6 +15,7 @@ from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.schema import KeyConfig
+from tests.support.zmtp import COMMAND, LONG, MORE, RawPeer
 from tests.unit.configurations import api, api_config, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch, job_event
 from tests.unit.stations import Station
@@ -131,3 +132,16 @@ def jobs(switch: FakeSwitch, command: str = "slow") -> list[str]:
     """The ids of commands that were given with that first word."""
     given = [each.split(" ") for each in switch.commands if each.startswith("bgapi uuid:")]
     return [words[1][len("uuid:") :] for words in given if words[2] == command]
+
+
+def receive_answers(peer: RawPeer, count: int) -> list[dict[str, Any]]:
+    """So many answers; commands and delimiters are passed over."""
+    found: list[dict[str, Any]] = []
+    while len(found) < count:
+        flags, size = peer.receive(2)
+        if flags & LONG:
+            size = int.from_bytes(bytes([size]) + peer.receive(7), "big")
+        body = peer.receive(size)
+        if not flags & (COMMAND | MORE):
+            found.append(json.loads(body))
+    return found

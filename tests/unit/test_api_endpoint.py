@@ -58,6 +58,12 @@ def code_of(answer: bytes) -> int:
     return code
 
 
+def lines(station: Station, count: int) -> list[str]:
+    """So many lines about what was done; each comes after its answer."""
+    wait_for(lambda: len(station.switch.texts("INFO")) >= count, "the lines")
+    return station.switch.texts("INFO")
+
+
 # Frames.
 
 
@@ -256,8 +262,7 @@ def test_what_is_forbidden_is_counted_with_who_wanted_it(switch: FakeSwitch, tmp
         [((endpoint, reason), refusal)] = station.channel.refusals.by_reason.items()
         assert (endpoint, reason) == (station.asked_at(), "forbidden")
         assert (refusal.count, refusal.address, refusal.key) == (2, "127.0.0.1", "crm")
-        lines = switch.texts("INFO")
-        assert [line.rpartition(",")[0] for line in lines] == [
+        assert [line.rpartition(",")[0] for line in lines(station, 2)] == [
             'api: crm at 127.0.0.1: api echo (1 characters of arguments) by "api:echo *": done',
             "api: crm at 127.0.0.1: api echo (6 characters of arguments): forbidden",
         ]
@@ -276,7 +281,7 @@ def test_who_is_on_this_machine_is_named_as_far_as_it_is_known(switch: FakeSwitc
             assert code_of(here.recv()) == 0
         station.counted(requests=2, succeeded=2)
         # Over ipc libzmq tells user, group and process.
-        assert [line.partition(": sendevent TRAP")[0] for line in switch.texts("INFO")] == [
+        assert [line.partition(": sendevent TRAP")[0] for line in lines(station, 2)] == [
             f"api: localhost:{os.getuid()}:{os.getgid()}:{os.getpid()}",
             "api: this machine",
         ]
@@ -313,7 +318,7 @@ def test_so_is_one_about_an_output(station: Station, caller: Caller) -> None:
         assert caller.code("api", command="version") == INTERNAL_ERROR
     assert caller.call("api", command="version")
     assert station.channel.desk.pending == 0
-    assert [line.rpartition(",")[0] for line in station.switch.texts("INFO")] == [
+    assert [line.rpartition(",")[0] for line in lines(station, 2)] == [
         'api: 127.0.0.1: api version (0 characters of arguments) by "api:version": an unexpected error',
         'api: 127.0.0.1: api version (0 characters of arguments) by "api:version": done',
     ]
