@@ -187,14 +187,17 @@ class ApiEndpoint(NetworkEndpoint):
         """A message of very many frames: nobody means well with that, and each costs more than the byte it is."""
         self.counters.requests += 1
         self._count_error(INVALID_REQUEST)
-        fd = _fd(frame)
-        ends = descriptors.ends_of(fd)
-        if ends is not None and descriptors.hang_up(fd, ends):
-            self._refusals.add(self.address, "frames", ends.address)
         front = self._front
         assert front is not None
+        fd, address, size = _fd(frame), _property(frame, "Peer-Address").partition("%")[0], 0
         while frame.more:
             frame = front.recv(zmq.NOBLOCK, copy=False)
+            size += 2 + len(frame)
+        # Its connection may have ended long ago, and any other of FreeSWITCH's have its descriptor by now.
+        ends = descriptors.ends_of(fd)
+        here = ends is not None and self.address.endswith(f":{ends.local_port}") and ends.address == address
+        if ends is not None and here and descriptors.bytes_received(fd) >= size and descriptors.hang_up(fd, ends):
+            self._refusals.add(self.address, "frames", ends.address)
 
     def _take(self, frames: Frames) -> None:
         self.counters.requests += 1
@@ -212,7 +215,9 @@ class ApiEndpoint(NetworkEndpoint):
             self._count_error(error.code)
             self._send(peer, failure(error, error.id))
             return
-        caller = self._desk.caller(_property(last, "User-Id"), _property(last, "Peer-Address"))
+        # Where no key is asked for, this is what the peer says of itself.
+        user_id = _property(last, "User-Id") if self.options.curve is not None else ""
+        caller = self._desk.caller(user_id, _property(last, "Peer-Address"))
         self._handle(Request(peer, caller, call))
 
     def _handle(self, request: Request) -> None:

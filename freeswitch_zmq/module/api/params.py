@@ -13,8 +13,8 @@ _LINE_BREAKS = ("\0", "\n", "\r")
 
 _LIST = "ARRAY::"
 _IN_LIST_AT_MOST = 200
-"""FreeSWITCH makes a list of a header that begins so, split at `|:`. It writes the list anew for each part, and for each
-copy of the event: 15,000 parts kept it from delivering any event for two seconds (seen)."""
+"""FreeSWITCH makes a list of a header that begins so, split at `|:`. It writes the list anew for each part, and again
+for each copy of the event: 15,000 parts kept it from delivering any event for two seconds (seen)."""
 
 _BLANKS = "\t \v"
 """What FreeSWITCH takes off a command's arguments first."""

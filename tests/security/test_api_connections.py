@@ -1,0 +1,81 @@
+"""Which connection a request came from: nobody else gets its answer, its rights, or the blame for it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.support.esl import Esl, EslError
+from tests.support.keys import access
+from tests.support.module import Module, api, configuration
+from tests.support.rawcaller import RawCaller
+from tests.support.zmtp import MORE, frame
+
+from .conftest import ModuleFactory
+from .keys_configuration import Keys
+
+ALLOW = ("allow", "ping,api:echo *,api:msleep *")
+
+
+def test_who_shows_no_key_cannot_claim_one(module_factory: ModuleFactory, tmp_path: Path) -> None:
+    """A public key is no secret. Where no key is asked for, libzmq passes on what a peer says of itself."""
+    keys = Keys(tmp_path)
+    crm = keys.identity("crm").pair.hex
+    module = module_factory(
+        configuration(
+            api=api(("allow", "ping"), ("bind", f"ipc://{tmp_path}/api")),
+            access=access(keys.file, [f'<key name="crm" public-key="{crm}" allow="api:echo *"/>']),
+        )
+    )
+    for number in range(2):
+        for claim in (crm.encode(), crm.upper().encode(), b"crm", b"", b"x", b"\xff", b"\nevent_zmq: x", b"0" * 60_000):
+            address = (b"Peer-Address", b"192.0.2.7\nevent_zmq: x")
+            with RawCaller(module.api_endpoint(number), [(b"User-Id", claim), address]) as claimant:
+                assert claimant.ask("api", command="echo", args="x")["error"]["code"] == -32001, claim
+                assert claimant.ask("ping")["result"]["protocol"] == 1
+    log = module.wait_log("api echo: forbidden")
+    assert "192.0.2.7" not in log
+    assert "crm at" not in log
+    assert module.status()["errors"] == 0
+
+
+def test_nobody_else_is_cut_off(module_factory: ModuleFactory) -> None:
+    """Who sends messages of very many frames is. By then its descriptor may be that of any connection of the switch."""
+    module = module_factory(configuration(api=api(ALLOW)))
+    message = frame(b"", MORE) * 10_000 + frame(b"")
+    for _ in range(2):
+        with ExitStack() as open_now:
+            for peer in [open_now.enter_context(RawCaller(module.api_endpoint())) for _ in range(10)]:
+                thread = threading.Thread(target=peer.send, args=(message * 5,))
+                thread.start()
+                open_now.callback(thread.join)
+        # These take the descriptors that have become free.
+        innocent = [module.switch.esl() for _ in range(30)]
+        settled(module)
+        assert sum(is_cut_off(each) for each in innocent) == 0
+    assert module.api()["errors"] > 0
+    module.wait(module.api, lambda now: now["connections"] == 0)
+
+
+def settled(module: Module) -> dict[str, Any]:
+    """The API's part of the status, as soon as nothing more is counted."""
+    seen: list[int] = []
+
+    def look() -> dict[str, Any]:
+        now = module.api()
+        seen.append(now["requests"])
+        return now
+
+    now: dict[str, Any] = module.wait(look, lambda _now: len(seen) > 10 and len(set(seen[-10:])) == 1, 30)
+    return now
+
+
+def is_cut_off(esl: Esl) -> bool:
+    with esl:
+        try:
+            esl.api("status")
+        except EslError:
+            return True
+        return False
