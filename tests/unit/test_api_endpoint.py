@@ -143,6 +143,7 @@ def test_a_message_of_very_many_frames_ends_the_connection_and_is_counted(statio
             bad.rest()
         counted = station.counted(requests=number)
         assert counted["errors_by_code"] == {str(INVALID_REQUEST): number}
+    wait_for(lambda: station.channel.refusals.count == 2, "both to be counted")
     [((endpoint, reason), refusal)] = station.channel.refusals.by_reason.items()
     assert (endpoint, reason) == (station.asked_at(), "frames")
     assert (refusal.count, refusal.address, refusal.key) == (2, "127.0.0.7", "")
