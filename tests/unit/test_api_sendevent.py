@@ -222,7 +222,7 @@ def test_an_event_that_freeswitch_does_not_take_has_failed(asking: Asking) -> No
     assert (error.code, error.message, error.data) == (
         FAILED,
         "FreeSWITCH did not take the event; its log says why",
-        None,
+        {"output": ""},
     )
 
 

@@ -37,8 +37,8 @@ class Audit:
         self._at = time.monotonic()
         self._left_out = 0
 
-    def note(self, request: Request, code: int) -> None:
-        """A request has ended, with that error code or 0."""
+    def note(self, request: Request, code: int, given: bool = True) -> None:
+        """A request has ended, with that error code or 0, and the caller was given the answer or could not be."""
         if not request.what:
             return
         now = time.monotonic()
@@ -47,7 +47,7 @@ class Audit:
             return
         more = f" ({self._left_out} more that were refused are not in the log)" if self._left_out else ""
         self._left_out = 0
-        outcome = OUTCOMES.get(code, str(code))
+        outcome = OUTCOMES.get(code, str(code)) + ("" if given else ", answer not delivered")
         took = round((now - request.started) * 1000)
         host.log("INFO", f"api: {request.caller}: {request.what}: {outcome}, {took} ms{more}")
 

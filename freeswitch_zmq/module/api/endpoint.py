@@ -14,7 +14,6 @@ from typing import Any, Callable, Optional
 import zmq
 
 from freeswitch_zmq.jsonrpc import (
-    BUSY,
     FORBIDDEN,
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -215,9 +214,10 @@ class ApiEndpoint(NetworkEndpoint):
             self._count_error(error.code)
             self._send(peer, failure(error, error.id))
             return
-        # Where no key is asked for, this is what the peer says of itself.
+        # Elsewhere this is what the peer says of itself.
         user_id = _property(last, "User-Id") if self.options.curve is not None else ""
-        caller = self._desk.caller(user_id, _property(last, "Peer-Address"))
+        address = _property(last, "Peer-Address") if self.address.startswith(("tcp://", "ipc://")) else ""
+        caller = self._desk.caller(user_id, address)
         self._handle(Request(peer, caller, call))
 
     def _handle(self, request: Request) -> None:
@@ -272,9 +272,7 @@ class ApiEndpoint(NetworkEndpoint):
 
     def _succeed(self, request: Request, result: Any) -> None:
         self.counters.succeeded += 1
-        if request.call.wants_answer:
-            self._answer(request, success(request.call.id, result))
-        self._audit.note(request, 0)  # after the answer: a line in the log takes as long as a hop of it
+        self._end(request, 0, lambda: success(request.call.id, result))
 
     def _fail(self, request: Request, error: RpcError) -> None:
         self._count_error(error.code)
@@ -282,28 +280,30 @@ class ApiEndpoint(NetworkEndpoint):
             caller = request.caller
             key = caller.key.name if caller.key is not None else ""
             self._refusals.add(self.address, "forbidden", caller.address, key)
-        if request.call.wants_answer:
-            self._answer(request, failure(error, request.call.id))
-        self._audit.note(request, error.code)
+        self._end(request, error.code, lambda: failure(error, request.call.id))
+
+    def _end(self, request: Request, code: int, answer: Callable[[], bytes]) -> None:
+        given = not request.call.wants_answer or self._answer(request, answer())
+        self._audit.note(request, code, given)  # after the answer: a line in the log takes as long as a hop of it
 
     def _count_error(self, code: int) -> None:
         self.counters.errors += 1
         self.counters.by_code[code] += 1
 
-    def _answer(self, request: Request, answer: bytes) -> None:
-        """Gives an answer to whom it belongs."""
-        if not (request.peer.is_there and self._desk.still_knows(request.caller)):
-            self.counters.undelivered += 1
-        elif self._unread.has_room(request.peer.fd, len(answer)):
-            self._send(request.peer, answer)
-        else:
-            self.counters.undelivered += 1
-            error = RpcError(BUSY, "this answer is dropped: read the earlier ones first; what was asked for is done")
-            self._hand_over(request.peer, failure(error, request.call.id))
+    def _answer(self, request: Request, answer: bytes) -> bool:
+        """Gives an answer to whom it belongs; False: that wasn't possible."""
+        if request.peer.is_there and self._desk.still_knows(request.caller):
+            if self._unread.has_room(request.peer.fd, len(answer)):
+                return self._send(request.peer, answer)
+            done = "what was asked for is done, and its answer dropped: the earlier ones have not been read"
+            self._hand_over(request.peer, failure(RpcError(INTERNAL_ERROR, done, {"done": True}), request.call.id))
+        self.counters.undelivered += 1
+        return False
 
-    def _send(self, peer: Peer, answer: bytes) -> None:
-        if not self._hand_over(peer, answer):
-            self.counters.undelivered += 1
+    def _send(self, peer: Peer, answer: bytes) -> bool:
+        given = self._hand_over(peer, answer)
+        self.counters.undelivered += not given
+        return given
 
     def _hand_over(self, peer: Peer, answer: bytes) -> bool:
         """False: the peer is gone, or API_SEND_HWM answers wait for it."""

@@ -95,7 +95,7 @@ def _sendevent(_desk: Desk, request: Request) -> Result:
         check_line(value, told)
         check_list(value, told)
     if not host.fire(name, subclass, headers, params.text("body", "")):
-        raise RpcError(FAILED, "FreeSWITCH did not take the event; its log says why")
+        raise RpcError(FAILED, "FreeSWITCH did not take the event; its log says why", {"output": ""})
     return {}
 
 
