@@ -225,8 +225,8 @@ class Running:
                 reopened.append(endpoint.address)
         return reopened
 
-    def open_to_others(self) -> list[str]:
-        """A line about each endpoint that lets in other machines without asking for a key."""
+    def warnings(self) -> list[str]:
+        """A line about each endpoint that lets in other machines without asking for a key, and about keys in vain."""
         lines = []
         for group, every in self._wanted(self.config, self.api):
             for options in every:
@@ -237,6 +237,10 @@ class Running:
                         ' without key and encryption: on a network that others use too take security "curve" '
                         "(docs/security.md)"
                     )
+        keys = [key.name for key in self.config.access.keys if key.allow]
+        if keys and (self.config.api is None or self.config.api.security != "curve"):
+            why = "there is no <api>" if self.config.api is None else '<api> knows keys only with security "curve"'
+            lines.append(f"the allow of a <key> ({', '.join(keys)}) has no effect: {why}")
         return lines
 
     def dead_or_stuck(self, stuck: bool) -> list[Worker]:

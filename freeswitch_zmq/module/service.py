@@ -92,7 +92,7 @@ class Service:
                 for name, each in running.groups.items()
             )
         host.log("NOTICE", line)
-        self._warn_of_open_endpoints(running)
+        self._warn(running)
         return line
 
     def stop(self) -> str:
@@ -130,15 +130,15 @@ class Service:
             config = read_config(self._running.commands)
             forksafety.ensure(self._running.commands, config.settings.threaded_system_exec)
             running = self._running
-            known = running.open_to_others()
+            known = running.warnings()
             notes = running.reload(config)
             line = f"reloaded: {'; '.join(notes) or 'nothing changed'}"
         host.log("NOTICE", line)
-        self._warn_of_open_endpoints(running, known)
+        self._warn(running, known)
         return line
 
-    def _warn_of_open_endpoints(self, running: Running, known: Sequence[str] = ()) -> None:
-        for warning in running.open_to_others():
+    def _warn(self, running: Running, known: Sequence[str] = ()) -> None:
+        for warning in running.warnings():
             if warning not in known:
                 host.log("WARNING", warning)
 

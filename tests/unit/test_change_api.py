@@ -388,12 +388,25 @@ def test_encryption_opens_the_endpoint_anew_where_it_was(switch: FakeSwitch, tmp
 
 def test_an_endpoint_that_lets_other_machines_in_is_told_of(switch: FakeSwitch, port: int) -> None:
     with started(switch, api=on(f"tcp://*:{port}", apply_inbound_acl=["127.0.0.0/8", "192.0.2.0/24"])) as station:
-        [line] = station.running.open_to_others()
+        [line] = station.running.warnings()
         assert line.startswith(
             f'the API at tcp://*:{port} lets in whom apply-inbound-acl "192.0.2.0/24" has without key'
         )
         station.reload(stream(), api=on(f"tcp://*:{port}"))
-        assert station.running.open_to_others() == []
+        assert station.running.warnings() == []
+
+
+def test_keys_that_may_do_something_where_nobody_asks_for_them_are_told_of(switch: FakeSwitch, tmp_path: Path) -> None:
+    server, pair = new_secret_file(tmp_path), new_pair()
+    section = access(server.path, [key("crm", pair).replace("/>", ' allow="ping"/>')])
+    with api_station(switch, section) as station:
+        assert station.running.warnings() == [
+            'the allow of a <key> (crm) has no effect: <api> knows keys only with security "curve"'
+        ]
+        station.reload(publisher(*local()), access=section)
+        assert station.running.warnings() == ["the allow of a <key> (crm) has no effect: there is no <api>"]
+        station.reload(publisher(*local()), access=section, api=on(ANY, security="curve"))
+        assert station.running.warnings() == []
 
 
 def test_nothing_piles_up(switch: FakeSwitch, port: int) -> None:
