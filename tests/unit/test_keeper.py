@@ -6,11 +6,14 @@ from typing import Callable
 
 import pytest
 
+from freeswitch_zmq.jsonrpc import FORBIDDEN
 from freeswitch_zmq.module import keeper as keeper_module
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.keeper import Keeper
 from freeswitch_zmq.module.refusals import REASONS
+from tests.support.caller import Caller
 from tests.support.module import Subscriber
+from tests.unit.asking import api_station
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
 from tests.unit.stations import Station
@@ -99,6 +102,67 @@ def test_each_kind_has_its_own_ten_seconds(station: Station, keeper: Keeper) -> 
     keeper.warn(1100.0, [publication])
     assert station.switch.texts("WARNING") == expected
     publication.publisher.shed = 0
+
+
+def test_what_the_api_refuses_is_warned_of_too(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
+    with api_station(switch, allow="ping") as station:
+        keeper = a_keeper(station)
+        keeper.start()
+        try:
+            here, refusals = station.asked_at(), station.channel.refusals
+            with Caller(here) as caller:
+                assert caller.code("status") == FORBIDDEN
+            wait_for(lambda: switch.texts("WARNING"), "the warning")
+            # What is forbidden is a request, and its connection goes on.
+            assert switch.texts("WARNING") == [
+                f"the API at {here} refused 1 requests, the latest from 127.0.0.1: {REASONS['forbidden']}"
+            ]
+            # The next one of that kind has to wait, and is told by name.
+            refusals.add(here, "forbidden", "192.0.2.1", "crm")
+            refusals.add(here, "frames", "192.0.2.1")
+            wait_for(lambda: len(switch.texts("WARNING")) > 1, "the next warning")
+            assert switch.texts("WARNING")[1:] == [
+                f"the API at {here} refused 1 connections, the latest from 192.0.2.1: {REASONS['frames']}"
+            ]
+        finally:
+            assert keeper.stop()
+
+
+def test_an_api_that_went_is_no_more_looked_after(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
+    with api_station(switch, allow="ping") as station:
+        keeper = a_keeper(station)
+        keeper.start()
+        try:
+            [endpoint] = station.channel.endpoints
+            station.reload(publisher(*local()))
+            assert not endpoint.alive
+            station.publication().refusals.add("tcp://here", "busy", "192.0.2.1")
+            wait_for(lambda: switch.texts("WARNING"), "a tick after it")
+        finally:
+            assert keeper.stop()
+        assert switch.texts("ERR") == []
+
+
+def test_an_endpoint_of_the_api_that_has_ended_is_told_of(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
+    switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
+    with api_station(switch) as station:
+        keeper = a_keeper(station)
+        keeper.start()
+        try:
+            [endpoint] = station.channel.endpoints
+            endpoint.failure = RuntimeError("on purpose")
+            assert endpoint.stop()
+            wait_for(lambda: switch.texts("ERR"), "the line about it")
+        finally:
+            assert keeper.stop()
+        [line] = switch.texts("ERR")
+        assert line.startswith("the thread event_zmq tcp://127.0.0.1:* has ended (on purpose), and what it did")
+        switch.lines.clear()
 
 
 def test_braces_in_what_a_peer_is_called_are_no_fields(station: Station, keeper: Keeper) -> None:

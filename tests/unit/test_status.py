@@ -2,20 +2,25 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import zmq
 
 from freeswitch_zmq import __version__
+from freeswitch_zmq.jsonrpc import FORBIDDEN, METHOD_NOT_FOUND
 from freeswitch_zmq.module import status
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.schema import AccessConfig, KeyConfig
+from tests.support.caller import Caller
 from tests.support.module import Subscriber
-from tests.unit.configurations import local, publisher
+from tests.unit.asking import api_station
+from tests.unit.configurations import api, configuration, local, publisher
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
 from tests.unit.stations import Station
 from tests.unit.waiting import wait_for
+from tests.unit.whole import Whole
 
 
 def a_publisher(**changes: Any) -> dict[str, Any]:
@@ -100,6 +105,109 @@ def test_what_is_held_for_replay(switch: FakeSwitch) -> None:
     assert ring is not None
     assert held() == {"held": 3, "bytes": ring.bytes, "oldest": 3, "newest": 5}
     station.close()
+
+
+def an_api(**changes: Any) -> dict[str, Any]:
+    return {
+        "endpoints": ["tcp://127.0.0.1:5557", "ipc:///run/api"],
+        "requests": 100,
+        "succeeded": 80,
+        "errors": 18,
+        "notifications": 5,
+        "late": 4,
+        "undelivered": 3,
+        "errors_by_code": {"-32602": 17, "-32001": 1},
+        "refused": 1,
+        "pending": 2,
+        "security": "null",
+        "connections": 7,
+        "refusals": [],
+        **changes,
+    }
+
+
+def test_the_counters_of_the_api(switch: FakeSwitch, tmp_path: Path) -> None:
+    binds = ["tcp://127.0.0.1:*", f"ipc://{tmp_path}/api"]
+    with (
+        api_station(switch, bind=binds, allow="ping, api:slow *") as station,
+        Caller(station.asked_at(0), zmq.DEALER) as one,
+        Caller(station.asked_at(1)) as other,
+    ):
+        assert one.call("ping")
+        assert other.call("ping")
+        assert other.code("pong") == METHOD_NOT_FOUND
+        for _ in range(2):
+            assert one.code("status") == FORBIDDEN
+        one.send("api", {"command": "slow", "args": "x"})
+        one.notify("ping")
+        wait_for(lambda: station.channel.counted()["requests"] == 7, "all requests")
+        wait_for(lambda: status.api_status(station.channel)["connections"], "the connection to be counted")
+        found = status.api_status(station.channel)
+        here = station.asked_at(0)
+        assert found == {
+            "endpoints": [here, binds[1]],
+            "requests": 7,
+            "succeeded": 3,
+            "errors": 3,
+            "notifications": 1,
+            "late": 0,
+            "undelivered": 0,
+            "errors_by_code": {str(METHOD_NOT_FOUND): 1, str(FORBIDDEN): 2},
+            "refused": 2,
+            "pending": 1,
+            "security": "null",
+            # Over ipc nobody counts them where no key is asked for.
+            "connections": 1,
+            "refusals": [refusal(here, "forbidden", 2, "127.0.0.1")],
+        }
+        assert json.loads(status.as_json(found)) == found
+        assert set(found) == set(an_api())
+
+
+def test_the_api_is_in_the_status_where_there_is_one(whole: Whole) -> None:
+    whole.service.start()
+    assert "api" not in whole.service.status()
+    whole.xml = configuration(publisher(*local()), api=api(*local(bind="inproc://unit-status-api")))
+    whole.service.reload()
+    found = whole.service.status()
+    assert found["api"]["endpoints"] == ["inproc://unit-status-api"]
+    assert set(found["api"]) == set(an_api())
+    with whole.service.context().socket(zmq.REQ) as caller:
+        caller.set(zmq.LINGER, 0)
+        caller.connect("inproc://unit-status-api")
+        caller.send(b'{"jsonrpc":"2.0","id":1,"method":"status"}')
+        assert caller.poll(5000)
+        asked = json.loads(caller.recv())["result"]
+    # Who asks is counted when it is answered.
+    assert asked["api"]["requests"] == 1
+    assert asked.keys() == found.keys()
+    assert "\napi: 0 commands running\n" in status.as_text(asked)
+    whole.xml = configuration(publisher(*local()))
+    whole.service.reload()
+    assert "api" not in whole.service.status()
+    assert "api: " not in status.as_text(whole.service.status())
+
+
+def test_the_text_about_the_api() -> None:
+    found = {
+        **status.head("running", 0.0, "uuid", True, 0),
+        "api": an_api(refusals=[refusal("tcp://127.0.0.1:5557", "forbidden", 1, "192.0.2.1", "crm")]),
+    }
+    assert status.as_text(found).split("\n")[2:] == [
+        "",
+        "api: 2 commands running",
+        "  at            tcp://127.0.0.1:5557",
+        "  at            ipc:///run/api",
+        "  requests      100",
+        "  succeeded     80",
+        "  errors        18",
+        "  late          4",
+        "  undelivered   3",
+        "  connections   7",
+        "  refused       1",
+        "    1 for forbidden at tcp://127.0.0.1:5557, the latest from 192.0.2.1 with the key crm",
+    ]
+    assert "\napi: 1 command running\n" in status.as_text({**found, "api": an_api(pending=1)})
 
 
 def refusal(endpoint: str, reason: str, count: int, address: str = "", key: str = "") -> dict[str, Any]:
