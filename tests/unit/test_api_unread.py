@@ -11,7 +11,7 @@ import pytest
 
 from freeswitch_zmq.module import descriptors
 from freeswitch_zmq.module.api import unread as unread_module
-from freeswitch_zmq.module.api.unread import SMALL_BYTES, Unread
+from freeswitch_zmq.module.api.unread import LITTLE_BYTES, SMALL_BYTES, Unread
 from tests.unit.waiting import wait_for
 
 LARGE = SMALL_BYTES + 1
@@ -46,6 +46,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Connection]]:
     """Three of them, and bounds of 100,000 bytes for one and 250,000 for all."""
     monkeypatch.setattr(unread_module, "OF_ONE_BYTES", 100_000)
     monkeypatch.setattr(unread_module, "OF_ALL_BYTES", 250_000)
+    monkeypatch.setattr(unread_module, "LOOK_SECONDS", 0.0)
     with contextlib.ExitStack() as stack:
         connections = [Connection() for _ in range(3)]
         for each in connections:
@@ -65,12 +66,39 @@ def test_what_is_on_its_way_counts_until_it_has_arrived(connections: list[Connec
     assert unread.has_room(one.fd, LARGE)
 
 
-def test_small_answers_always_go_out(connections: list[Connection]) -> None:
-    one, _, _ = connections
+def test_who_reads_gets_small_answers_whatever_others_leave_unread(connections: list[Connection]) -> None:
+    one, other, _ = connections
     unread = Unread({})
     unread.add(one.fd, 10**9)
+    unread.add(other.fd, LITTLE_BYTES)
+    assert unread.has_room(other.fd, SMALL_BYTES)
+    assert unread.has_room_for_a_word(other.fd)
+    assert not unread.has_room(other.fd, LARGE)
+    unread.add(other.fd, 1)
+    assert not unread.has_room(other.fd, SMALL_BYTES)
+    assert not unread.has_room_for_a_word(other.fd)
+
+
+def test_small_answers_add_up_too(connections: list[Connection]) -> None:
+    one, _, _ = connections
+    unread = Unread({})
+    while unread.has_room(one.fd, SMALL_BYTES):
+        unread.add(one.fd, SMALL_BYTES)
+    unread.add(one.fd, -SMALL_BYTES)
     assert unread.has_room(one.fd, SMALL_BYTES)
-    assert not unread.has_room(one.fd, LARGE)
+
+
+def test_of_what_is_dropped_one_is_told_for_a_while(
+    connections: list[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread_module, "WORDS_BYTES", 20_000)
+    one, _, _ = connections
+    unread = Unread({})
+    unread.add(one.fd, 120_000)
+    assert not unread.has_room(one.fd, SMALL_BYTES)
+    assert unread.has_room_for_a_word(one.fd)
+    unread.add(one.fd, 1)
+    assert not unread.has_room_for_a_word(one.fd)
 
 
 def test_many_that_leave_little_unread_are_too_many_together(connections: list[Connection]) -> None:
@@ -122,3 +150,18 @@ def test_others_forget_connections_that_are_gone(connections: list[Connection]) 
     assert unread.has_room(one.fd, LARGE)
     unread.add(one.fd, 100_000)
     assert unread.has_room(one.fd, LARGE)
+
+
+def test_it_is_not_looked_at_all_of_them_each_time(
+    connections: list[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread_module, "LOOK_SECONDS", 3600.0)
+    one, other, third = connections
+    unread = Unread({})
+    for each in connections:
+        unread.add(each.fd, 83_500)
+    assert not unread.has_room(one.fd, LARGE)
+    third.arrives(83_500)
+    assert not unread.has_room(one.fd, LARGE)
+    monkeypatch.setattr(unread_module, "LOOK_SECONDS", 0.0)
+    assert unread.has_room(other.fd, LARGE)

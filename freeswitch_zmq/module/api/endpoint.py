@@ -295,8 +295,9 @@ class ApiEndpoint(NetworkEndpoint):
         if request.peer.is_there and self._desk.still_knows(request.caller):
             if self._unread.has_room(request.peer.fd, len(answer)):
                 return self._send(request.peer, answer)
-            done = "what was asked for is done, and its answer dropped: the earlier ones have not been read"
-            self._hand_over(request.peer, failure(RpcError(INTERNAL_ERROR, done, {"done": True}), request.call.id))
+            if self._unread.has_room_for_a_word(request.peer.fd):
+                done = "what was asked for is done, and its answer dropped: the earlier ones have not been read"
+                self._hand_over(request.peer, failure(RpcError(INTERNAL_ERROR, done, {"done": True}), request.call.id))
         self.counters.undelivered += 1
         return False
 
