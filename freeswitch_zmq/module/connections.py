@@ -161,7 +161,7 @@ class Connections:
             if connection.ends is None:
                 continue
             received, heard = descriptors.bytes_received(fd), self._rule.heard.get(fd, 0)
-            if heard > connection.received:
+            if heard >= connection.received:
                 connection.received = heard
                 connection.level.now = 0.0
             connection.level.add(received - connection.received)

@@ -13,6 +13,7 @@ import zmq
 
 from freeswitch_zmq.module import conduct as conduct_module
 from freeswitch_zmq.module import connections as connections_module
+from freeswitch_zmq.module import descriptors
 from freeswitch_zmq.module import rule as rule_module
 from freeswitch_zmq.module.connections import EVENTS, Connections
 from freeswitch_zmq.module.keys import KeyRing
@@ -78,6 +79,11 @@ class Listening(contextlib.ExitStack):
         """Count and latest address by reason."""
         self.update()
         return {reason: (each.count, each.address) for (_, reason), each in self.rule.refusals.by_reason.items()}
+
+    def descriptors(self) -> list[int]:
+        """Of those that are open."""
+        self.update()
+        return list(self._connections._open)
 
     def received(self, count: int) -> None:
         """Waits until so many subscriptions were taken off the network."""
@@ -371,6 +377,108 @@ def test_all_of_them_can_be_ended(listening: Listening, tellers: tuple[RawPeer, 
     listening.wait_connections(0)
     assert listening.refused() == {}
     assert listening.rule.judge("127.0.0.1", b"NULL", b"") == ""
+
+
+# The same for callers of the API, who may send as much as they like, but in requests that end.
+
+
+@pytest.fixture
+def asked(clock: Clock, listening: Listening) -> Listening:
+    """Where they may send 50,000 bytes without an end."""
+    listening.rule.unfinished_bytes = 50_000
+    return listening
+
+
+def heard(listening: Listening) -> None:
+    """A whole request of each has been taken just now."""
+    for fd in listening.descriptors():
+        listening.rule.heard[fd] = descriptors.bytes_received(fd)
+
+
+def test_whose_requests_are_taken_may_send_any_number_of_them(
+    asked: Listening, tellers: tuple[RawPeer, RawPeer]
+) -> None:
+    for _ in range(20):
+        flood(tellers[0], 40)
+        asked.received(40)
+        asked.cut_floods()
+        heard(asked)
+        asked.cut_floods()
+    assert asked.refused() == {}
+
+
+def test_so_may_those_of_whom_nothing_came_between_a_look_and_the_taking(
+    asked: Listening, tellers: tuple[RawPeer, RawPeer]
+) -> None:
+    for _ in range(5):
+        flood(tellers[0], 40)
+        asked.received(40)
+        asked.cut_floods()
+        heard(asked)
+    assert asked.refused() == {}
+
+
+def test_who_sends_what_is_no_request_is_cut_off_alone(asked: Listening, tellers: tuple[RawPeer, RawPeer]) -> None:
+    good, bad = tellers
+    for peer in tellers:
+        flood(peer, 40)
+    asked.received(80)
+    heard(asked)
+    asked.cut_floods()
+    flood(bad, 40)
+    asked.received(40)
+    asked.cut_floods()
+    assert asked.refused() == {}
+    flood(bad, 20)
+    asked.received(20)
+    for _ in range(3):
+        asked.cut_floods()
+    assert asked.refused() == {"flood": (1, "127.0.0.7")}
+    bad.rest()
+    asked.wait_connections(1)
+    assert good.subscribe(b"x")
+    asked.received(1)
+
+
+def test_heartbeats_of_a_long_time_are_no_flood(
+    asked: Listening, clock: Clock, tellers: tuple[RawPeer, RawPeer]
+) -> None:
+    asked.rule.unfinished_bytes = 500
+    for _ in range(200):
+        assert tellers[0].heard()
+        asked.cut_floods()
+        clock.now += 1.0
+    assert asked.refused() == {}
+
+
+def test_what_was_known_of_a_descriptor_is_not_the_next_ones(asked: Listening) -> None:
+    with asked:
+        for number in range(1, 4):
+            with RawPeer(asked.address, source="127.0.0.9") as peer:
+                peer.shake_hands()
+                asked.wait_connections(1)
+                [fd] = asked.descriptors()
+                assert fd not in asked.rule.heard
+                assert fd not in asked.rule.given
+                flood(peer, 60)
+                assert peer.heard()
+                asked.cut_floods()
+                assert asked.refused() == {"flood": (number, "127.0.0.9")}
+                peer.rest()
+            asked.wait_connections(0)
+            # As the endpoint may leave it, which hears of the end later.
+            asked.rule.heard[fd] = asked.rule.given[fd] = 10**9
+
+
+def test_what_is_known_of_a_descriptor_ends_with_its_connection(listening: Listening) -> None:
+    with listening:
+        with RawPeer(listening.address) as peer:
+            peer.shake_hands()
+            listening.wait_connections(1)
+            [fd] = listening.descriptors()
+            listening.rule.heard[fd] = listening.rule.given[fd] = 1
+        listening.wait_connections(0)
+        assert (listening.rule.heard, listening.rule.given) == ({}, {})
 
 
 # Who comes too often.
