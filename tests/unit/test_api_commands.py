@@ -198,6 +198,22 @@ def test_where_no_id_is_trusted_anything_may_stand_there(asking: Asking) -> None
     assert asking.switch.commands
 
 
+@pytest.mark.parametrize("args", ["ARRAY::a", " ARRAY::a|:b", "\t\v ARRAY::"])
+def test_what_freeswitch_would_tell_of_as_a_list_does_not_reach_it(asking: Asking, args: str) -> None:
+    # The event about it would not bear the text by which it is kept out of the streams.
+    for method in ("api", "bgapi"):
+        error = asking.refused(method, command="echo", args=args)
+        assert (error.code, error.message) == (
+            INVALID_PARAMS,
+            '"args" begins with ARRAY::, which FreeSWITCH takes for a list',
+        )
+    assert asking.switch.commands == []
+    assert asking.desk.pending == 0
+    for fine in ("a ARRAY::b", "array::a", "ARRAY:a", "\x85ARRAY::a"):
+        asking.ask("api", command="echo", args=fine)
+        assert asking.line == f"echo {fine}"
+
+
 # What comes of them.
 
 

@@ -24,6 +24,7 @@ from freeswitch_zmq.module.api import endpoint as endpoint_module
 from freeswitch_zmq.module.api.endpoint import FRAMES_AT_MOST, ApiEndpoint
 from tests.support.caller import Caller, RpcFailure
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
+from tests.support.rawcaller import RawCaller
 from tests.support.zmtp import MORE, RawPeer, frame
 from tests.unit.asking import CORE_UUID, api_station
 from tests.unit.fake_freeswitch import FakeSwitch
@@ -286,6 +287,30 @@ def test_who_is_on_this_machine_is_named_as_far_as_it_is_known(switch: FakeSwitc
             f"api: localhost:{os.getuid()}:{os.getgid()}:{os.getpid()}",
             "api: this machine",
         ]
+
+
+@pytest.mark.parametrize("over", ["tcp", "ipc"])
+def test_nobody_is_who_it_says_it_is(switch: FakeSwitch, tmp_path: Path, over: str) -> None:
+    server, crm = new_secret_file(tmp_path), new_pair()
+    section = access(server.path, [key("crm", crm).replace("/>", ' allow="status"/>')])
+    bind = "tcp://127.0.0.1:*" if over == "tcp" else f"ipc://{tmp_path}/api"
+    claims = [
+        (b"User-Id", crm.hex.encode()),
+        (b"Peer-Address", b"192.0.2.99"),
+        (b"Identity", b"crm"),
+        (b"__fd", b"0"),
+    ]
+    with api_station(switch, section, bind=bind, allow="ping, sendevent:TRAP") as station:
+        with RawCaller(station.asked_at(), claims) as liar:
+            assert liar.ask("status")["error"]["code"] == FORBIDDEN
+            assert "result" in liar.ask("ping")
+            assert liar.ask("sendevent", name="TRAP")["result"] == {}
+        [line] = lines(station, 1)
+        assert "192.0.2.99" not in line
+        assert "crm" not in line
+        [refusal] = station.channel.refusals.by_reason.values()
+        assert (refusal.count, refusal.key) == (1, "")
+        assert refusal.address != "192.0.2.99"
 
 
 # What nobody expected.

@@ -216,6 +216,20 @@ def test_a_value_is_one_line(asking: Asking, value: str) -> None:
     assert asking.switch.sent == []
 
 
+def test_a_list_may_have_so_many_values_and_no_more(asking: Asking) -> None:
+    values = ["x"] * 200
+    asking.ask("sendevent", name="HEARTBEAT", headers={"A": "ARRAY::" + "|:".join(values), "B": "|:" * 1000})
+    assert asking.switch.sent[0].headers[1:] == [("A", values), ("B", "|:" * 1000)]
+    error = asking.refused("sendevent", name="HEARTBEAT", headers={"A": "ARRAY::" + "|:".join([*values, "x"])})
+    assert (error.code, error.message) == (INVALID_PARAMS, 'the header "A" is a list of more than 200 values')
+    error = asking.refused("sendevent", name="CUSTOM", subclass="ARRAY::my")
+    assert (error.code, error.message) == (
+        INVALID_PARAMS,
+        '"subclass" begins with ARRAY::, which FreeSWITCH takes for a list',
+    )
+    assert len(asking.switch.sent) == 1
+
+
 def test_an_event_that_freeswitch_does_not_take_has_failed(asking: Asking) -> None:
     asking.switch.takes_events = False
     error = asking.refused("sendevent", name="HEARTBEAT")

@@ -11,14 +11,17 @@ import zmq
 
 import freeswitch_zmq.module
 from freeswitch_zmq.errors import ConfigError, HostError, StartError, StateError
+from freeswitch_zmq.jsonrpc import SHUTTING_DOWN
 from freeswitch_zmq.module import entry, source
 from freeswitch_zmq.module.config import parse_config
 from freeswitch_zmq.module.running import Running
 from freeswitch_zmq.module.status import as_text
+from tests.support.caller import Caller
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber, sequences
-from tests.unit.configurations import configuration, local, param, publisher
-from tests.unit.fake_freeswitch import FakeEvent
+from tests.unit.asking import jobs
+from tests.unit.configurations import api, configuration, local, param, publisher
+from tests.unit.fake_freeswitch import FakeEvent, job_event
 from tests.unit.stations import fire_until_heard, free_port, is_free
 from tests.unit.waiting import wait_for
 from tests.unit.whole import CORE_UUID, LOCATE, Whole
@@ -42,6 +45,37 @@ def hear(whole: Whole, subscriber: Subscriber) -> int:
 
     wait_for(one_comes, "an event")
     return number
+
+
+def test_the_api_comes_and_goes_with_the_rest(whole: Whole) -> None:
+    whole.switch.answers["slow"] = ""
+    whole.switch.deaf.add("slow")
+    section = api(*local(allow="ping, status, api:slow"))
+    whole.xml = configuration(publisher(*local()), api=section)
+    line = whole.service.start()
+    [address] = whole.service.status()["api"]["endpoints"]
+    assert line == f'started: publisher "default" at {whole.endpoint()}; the API at {address}'
+    assert module_threads().count("event_zmq tcp://127.0.0.1:*") == 2
+    with Caller(address, zmq.DEALER) as caller:
+        assert caller.call("ping")["core_uuid"] == CORE_UUID
+        assert caller.call("status")["state"] == "running"
+        number = caller.send("api", {"command": "slow"})
+        wait_for(lambda: jobs(whole.switch), "the command")
+        whole.service.stop()
+        answer = caller.receive()
+        assert (answer["id"], answer["error"]["code"]) == (number, SHUTTING_DOWN)
+    assert module_threads() == []
+    assert "api" not in whole.service.status()
+    # What comes of the command after the next start is no news, and nobody's answer.
+    whole.xml = configuration(publisher(*local()), api=section.replace("127.0.0.1:*", address.rpartition("/")[2]))
+    whole.service.start()
+    with Caller(address, zmq.DEALER) as caller, Subscriber(whole.endpoint()) as subscriber:
+        assert caller.call("ping")
+        hear(whole, subscriber)
+        whole.switch.fire(job_event(jobs(whole.switch)[0], "late"), FakeEvent("CUSTOM"))
+        names = [event["Event-Name"] for event in subscriber.until(lambda event: event["Event-Name"] == "CUSTOM")]
+        assert "BACKGROUND_JOB" not in names
+        assert not caller.socket.poll(0)
 
 
 def test_start_status_stop(whole: Whole) -> None:
