@@ -224,7 +224,7 @@ def test_what_is_too_much_is_refused_at_once(live_module_factory: LiveModuleFact
     module = started(live_module_factory, ("max-pending", "5"))
     with Caller(module.api_endpoint(), zmq.DEALER) as caller:
         began = time.monotonic()
-        sent = [caller.send("api", {"command": "msleep", "args": "1500"}) for _ in range(20)]
+        sent = [caller.send("api", {"command": "msleep", "args": "1000"}) for _ in range(20)]
         answers = [caller.receive() for _ in range(15)]
         refused_within = time.monotonic() - began
         assert {answer["error"]["code"] for answer in answers} == {-32004}
@@ -245,7 +245,7 @@ def test_what_is_too_much_is_refused_at_once(live_module_factory: LiveModuleFact
 def test_late_answers_are_nobodys(asked: Module) -> None:
     late = 50
     with Caller(asked.api_endpoint(), zmq.DEALER) as caller:
-        timed_out = {caller.send("api", {"command": "msleep", "args": "1500", "timeout": 0.1}) for _ in range(late)}
+        timed_out = {caller.send("api", {"command": "msleep", "args": "1000", "timeout": 0.1}) for _ in range(late)}
         answers = caller.answers(late)
         assert set(answers) == timed_out
         assert {answer["error"]["code"] for answer in answers.values()} == {-32002}
@@ -268,7 +268,7 @@ def test_one_that_timed_out_keeps_its_place(live_module_factory: LiveModuleFacto
     module = started(live_module_factory, ("max-pending", "2"), ("timeout-ms", "100"))
     with Caller(module.api_endpoint()) as caller:
         for _ in range(2):
-            assert caller.code("api", command="msleep", args="1500") == -32002
+            assert caller.code("api", command="msleep", args="1000") == -32002
         assert module.api()["pending"] == 2
         assert caller.code("api", command="echo", args="x") == -32004
         assert caller.code("bgapi", command="echo", args="x") == -32004

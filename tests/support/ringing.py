@@ -37,7 +37,7 @@ EXTENSIONS = """
 CONFIGURATION = configuration(publisher(), api=api(("allow", "ping, api:originate *")))
 
 PINGS = 1000
-TICKS = 2000
+TICKS = 1000
 TICKS_A_SECOND = 1000
 PAUSE_SECONDS = 0.001
 """Between two pings: a caller that asks again and again without a break would itself be what events wait for."""
