@@ -33,10 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def switch(monkeypatch: pytest.MonkeyPatch) -> FakeSwitch:
     """A switch of the test's own behind the module."""
-    from freeswitch_zmq.module import events, host
+    from freeswitch_zmq.module import access, events, host
 
     # Each call to the pump and each subscription waits for it; hundreds of tests would do nothing else.
     monkeypatch.setattr(events, "IDLE_MS", 5)
+    monkeypatch.setattr(access, "POLL_MS", 5)
     monkeypatch.setattr(events, "_left_to_the_end", [])  # the process of the tests goes on
     switch = FakeSwitch()
     monkeypatch.setattr(host, "freeswitch", switch.module())
