@@ -9,6 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from freeswitch_zmq.jsonrpc import BUSY, FAILED, FORBIDDEN, INVALID_PARAMS, SHUTTING_DOWN, RpcError
+from freeswitch_zmq.module.api.commands import result_of
 from tests.unit.asking import Asking
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
 
@@ -294,7 +295,10 @@ def test_only_its_own_output_comes_to_a_caller(asking: Asking) -> None:
 def test_at_a_stop_those_who_wait_are_told(asking: Asking) -> None:
     asking.ask("api", command="status")
     asking.commands.close()
-    assert [output for _, output in asking.outputs] == [None]
+    [(waiting, output)] = asking.outputs
+    with pytest.raises(RpcError, match="its output is lost") as caught:
+        result_of(waiting, output)
+    assert (caught.value.code, caught.value.data) == (SHUTTING_DOWN, None)
     assert asking.desk.pending == 0
     # Nor is a further one run.
     assert asking.switch.is_running
