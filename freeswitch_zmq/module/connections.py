@@ -28,6 +28,10 @@ ENDPOINT_BURST_BYTES = 2_000_000
 ENDPOINT_RATE_BYTES = 128_000
 """The same for all peers of an endpoint together. libzmq needs 0.16 s for a megabyte, and sends nothing meanwhile."""
 
+UNFINISHED_BYTES = 16_000_000
+"""What all callers of an endpoint of the API together may have sent since the latest whole request of each. libzmq
+keeps 64 bytes for each frame of two, until the last one of a message is there."""
+
 STRANGERS_AT_ONCE = 200
 """Beyond so many connections, those from where nobody may come in, or nobody has yet, are ended at once: each holds a
 file descriptor of FreeSWITCH's until it has been refused, and for handshake-ms after that."""
@@ -62,6 +66,7 @@ class _Connection:
         self.address = ends.address if ends is not None else ""
         self.opened = time.monotonic()
         self.received = 0
+        self.unfinished = 0
         self.level = _Level(RATE_BYTES)
 
     @property
@@ -118,7 +123,8 @@ class Connections:
             return
         if failed:
             self._rule.failed(connection.address)
-        elif connection.ends is not None and connection.is_young:
+        # To the API programs come for one request, a script for each call: its end costs libzmq nothing there.
+        elif connection.ends is not None and connection.is_young and not self._rule.unfinished_bytes:
             self._rule.conduct.came_and_went(connection.address)
 
     @property
@@ -166,8 +172,26 @@ class Connections:
                 connection.level.now = 0.0
             connection.level.add(received - connection.received)
             connection.received = received
+            connection.unfinished = received - heard
             if connection.level.now > self._rule.unfinished_bytes:
                 self._end(fd, connection, "flood")
+        too_much = sum(each.unfinished for each in self._open.values() if each.ends is not None) - UNFINISHED_BYTES
+        if too_much > 0:
+            self._end_unfinished(too_much)
+
+    def _end_unfinished(self, too_much: int) -> None:
+        """Ends the callers that have sent most since they last asked for something, until it is so much less."""
+        known = [each for each in self._open.items() if each[1].ends is not None]
+        for fd, connection in sorted(known, key=lambda each: each[1].unfinished, reverse=True):
+            if too_much <= 0:
+                break
+            too_much -= connection.unfinished
+            if connection.level.now > self._rule.unfinished_bytes / 2:
+                self._end(fd, connection, "flood")
+            elif connection.ends is not None:
+                # Heartbeats of many hours, or requests that we are late for: it comes back at once.
+                descriptors.hang_up(fd, connection.ends)
+                connection.ends = None
 
     def _cut_largest(self) -> None:
         """Ends those that sent most of late, until the rest is bearable."""

@@ -28,6 +28,13 @@ class RawCaller(RawPeer):
             self.socket.connect(endpoint[len("ipc://") :])
         else:
             super().__init__(endpoint)
+        try:
+            self._come_in(properties)
+        except BaseException:
+            self.close()
+            raise
+
+    def _come_in(self, properties: Iterable[Property]) -> None:
         told = b"".join(
             struct.pack(">B", len(name)) + name + struct.pack(">I", len(value)) + value
             for name, value in ((b"Socket-Type", b"DEALER"), *properties)

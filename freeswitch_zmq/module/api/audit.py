@@ -26,7 +26,8 @@ OUTCOMES = {
 }
 
 FORBIDDEN_A_SECOND = 10
-"""Lines about what is forbidden, on the average, and ten times as many at once: who asks for it could fill the log."""
+"""Lines about what is refused before anything is run, on the average, and ten times as many at once: who asks for it
+again and again could fill the log."""
 
 
 class Audit:
@@ -42,7 +43,7 @@ class Audit:
         if not request.what:
             return
         now = time.monotonic()
-        if code in (FORBIDDEN, INVALID_PARAMS) and not self._may_tell(now):
+        if code in (BUSY, FORBIDDEN, INVALID_PARAMS) and not self._may_tell(now):
             self._left_out += 1
             return
         more = f" ({self._left_out} more that were refused are not in the log)" if self._left_out else ""

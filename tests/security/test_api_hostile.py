@@ -1,0 +1,263 @@
+"""Callers that misbehave harm neither other callers nor subscribers, and cost the switch no more than so much."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, NamedTuple
+
+import pytest
+import zmq
+
+from tests.support import api_attacks, attacks
+from tests.support.api_attacks import flood, request
+from tests.support.caller import Caller
+from tests.support.flow import Good, Load
+from tests.support.module import Module, api, configuration, publisher
+from tests.support.rawcaller import RawCaller
+from tests.support.served import ApiToll, Served
+from tests.support.zmtp import command, frame
+
+from .conftest import ModuleFactory
+
+ALLOW = "ping,status,replay:*,api:echo *,api:msleep *,api:show *,api:python script_large *,sendevent:CUSTOM^test::*"
+
+LARGE = """
+def fsapi(session, stream, env, args):
+    stream.write("x" * int(args))
+"""
+
+
+@pytest.fixture
+def module(module_factory: ModuleFactory) -> Module:
+    return module_factory(configuration(publisher(("replay-mb", "20")), api=api(("allow", ALLOW))))
+
+
+class Case(NamedTuple):
+    """What is done to the API, and by how many MB the switch may grow (about twice what was measured)."""
+
+    attack: Callable[[str], Any]
+    megabytes: float = 30
+
+
+CASES = {
+    "what isn't ZeroMQ": Case(attacks.garbage),
+    "half-open handshakes": Case(partial(attacks.half_open, count=300)),
+    "frames of 2 GB": Case(api_attacks.gigabytes),
+    "100,000 frames in one message": Case(api_attacks.many_frames, 60),
+    "messages without end": Case(partial(api_attacks.unfinished, callers=12, frames=700_000), 600),
+    "pings": Case(partial(flood, raw=request("ping"))),
+    "broken JSON": Case(partial(flood, raw=b'{"jsonrpc":')),
+    "JSON that is too deep": Case(partial(flood, raw=b"[" * 60_000), 60),
+    "64 KB of nothing": Case(partial(flood, raw=request("ping", x="x" * 64_000)), 60),
+    "forbidden commands": Case(partial(flood, raw=request("api", command="system", args="true"))),
+    "forbidden events": Case(partial(flood, raw=request("sendevent", name="SHUTDOWN"))),
+    "wrong params": Case(partial(flood, raw=request("api", command="echo", args="\n"))),
+    "status": Case(partial(flood, raw=request("status"))),
+    "1,000 callers at once": Case(api_attacks.crowd, 120),
+    "coming and going": Case(api_attacks.come_and_go),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_others_are_served_as_before(module: Module, case: Case) -> None:
+    with (
+        Good(module.endpoint(), module.switch) as good,
+        Served(module.api_endpoint()) as served,
+        Load(module.switch),
+        ApiToll(module, case.megabytes),
+    ):
+        enough = good.count + 1000
+        gave = case.attack(module.api_endpoint())
+        module.wait(lambda: good.count, lambda count: count >= enough, 30)
+        good.lost_nothing()
+        print(f"gave {gave}; {good}")
+        assert max(served.waits) < 3.0
+    module.wait(module.api, lambda now: now["connections"] == 0)
+    assert module.api()["pending"] == 0
+
+
+def test_commands_that_are_not_run_for_want_of_room_do_not_fill_the_log(module_factory: ModuleFactory) -> None:
+    module = module_factory(configuration(api=api(("allow", ALLOW), ("max-pending", "3"))))
+    with Caller(module.api_endpoint(), zmq.DEALER) as busy, ApiToll(module, 20):
+        for _ in range(3):
+            busy.send("api", {"command": "msleep", "args": "1500", "timeout": 20})
+        for _ in range(5000):
+            busy.send("api", {"command": "echo", "args": "x"})
+        answers = busy.answers(5003).values()
+    codes = [answer["error"]["code"] for answer in answers if "error" in answer]
+    assert codes == [-32004] * 5000
+    assert module.api()["pending"] == 0
+
+
+def test_messages_without_end_are_cut_off_and_their_memory_given_back(module: Module) -> None:
+    with Served(module.api_endpoint()), Load(module.switch), ApiToll(module, 150):
+        assert not api_attacks.endless_message(module.api_endpoint())
+        refused = module.wait(module.api, lambda now: now["refused"] > 0)
+        assert [(each["reason"], each["latest_address"]) for each in refused["refusals"]] == [("flood", "127.0.0.1")]
+    module.wait(module.api, lambda now: now["connections"] == 0)
+
+
+def test_slow_messages_without_end_are_bounded_all_together(module: Module) -> None:
+    """Each of them sends less than would be a flood, and all together more than libzmq may keep for them."""
+    with Served(module.api_endpoint()), ApiToll(module, 800):
+        cut = api_attacks.unfinished(module.api_endpoint(), callers=65, frames=150_000)
+        assert 10 <= cut < 65
+    module.wait(module.api, lambda now: now["connections"] == 0)
+
+
+# Callers that don't read.
+
+
+def test_pages_that_nobody_reads(module_factory: ModuleFactory) -> None:
+    module = module_factory(configuration(publisher(("replay-mb", "100")), api=api(("allow", ALLOW))))
+    module.switch.api("evgen 5000 30 5000", 60)
+    part = module.publisher()
+    page = request("replay", publisher="default", epoch=part["epoch"], first=part["replay"]["oldest"])
+    unread(module, page, 5000, 60)
+
+
+def test_small_answers_that_nobody_reads(module: Module) -> None:
+    unread(module, request("api", command="echo", args="x" * 3900), 6000, 150)
+
+
+def test_large_outputs_that_nobody_reads(module: Module) -> None:
+    large_outputs(module)
+    unread(module, request("api", command="python", args="script_large 1000000", timeout=60), 100, 300)
+
+
+def large_outputs(module: Module) -> None:
+    """From now on there is a command that prints as much as one likes."""
+    (module.switch.scripts_dir / "script_large.py").write_text(LARGE, "utf-8")
+
+
+def unread(module: Module, raw: bytes, times: int, megabytes: float) -> None:
+    """One caller asks so often and reads nothing; another one is served, and memory is bounded."""
+    with (
+        Good(module.endpoint(), module.switch) as good,
+        Served(module.api_endpoint()) as served,
+        Load(module.switch),
+        ApiToll(module, megabytes),
+    ):
+        before = module.api()["requests"]
+        with RawCaller(module.api_endpoint()) as lazy:
+            for _ in range(times // 20):
+                lazy.send(frame(raw) * 20)
+                module.wait(lambda: module.api()["pending"], lambda pending: pending < 50, 60)
+            # What else is counted is of the one that is served.
+            module.wait(module.api, lambda now: now["requests"] - len(served.waits) >= before + times, 60)
+            undelivered = module.api()["undelivered"]
+            print(f"{undelivered} of {times} answers were dropped; {good}")
+            assert 0 < undelivered < times
+        good.lost_nothing()
+        assert max(served.waits) < 3.0
+
+
+def test_a_large_output_reaches_who_reads_it_slowly(module: Module) -> None:
+    """Also one that is larger than what may be left unread."""
+    large_outputs(module)
+    size = 20_000_000
+    with RawCaller(module.api_endpoint()) as slow, Served(module.api_endpoint()):
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        slow.request("api", command="python", args=f"script_large {size}", timeout=60)
+        came = b""
+        while len(came) < size:
+            part = slow.socket.recv(200_000)
+            assert part, len(came)
+            came += part
+            time.sleep(0.005)  # that is what makes it slow
+        assert came.endswith(b'"}}')
+    assert module.api()["undelivered"] == 0
+
+
+# Callers that mean well.
+
+
+def test_heartbeats_are_no_flood(module: Module) -> None:
+    """As many as one every 10 ms for 20 minutes, in less time."""
+    ping = command(b"PING", b"\0\0")
+    with RawCaller(module.api_endpoint()) as idle:
+        for _ in range(1200):
+            idle.send(ping * 100)
+            assert idle.heard()
+        assert idle.ask("ping")["result"]["protocol"] == 1
+    assert module.api()["refused"] == 0
+
+
+def test_so_is_libzmqs_own_heartbeat(module: Module) -> None:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as idle:
+        idle.set(zmq.LINGER, 0)
+        idle.set(zmq.HEARTBEAT_IVL, 10)
+        idle.set(zmq.HEARTBEAT_TIMEOUT, 2000)
+        with idle.get_monitor_socket(zmq.EVENT_DISCONNECTED) as watch:
+            idle.connect(module.api_endpoint())
+            assert not watch.poll(3000)  # for so long nothing has to happen
+            idle.send(request("ping"))
+            assert idle.poll(10_000)
+            idle.disable_monitor()
+    assert module.api()["refused"] == 0
+
+
+def test_large_requests_without_a_pause_are_no_flood(module: Module) -> None:
+    args = "x" * 64_000
+    with Caller(module.api_endpoint(), zmq.DEALER) as fast, Load(module.switch):
+        for _ in range(20):
+            numbers = [fast.send("api", {"command": "echo", "args": args}) for _ in range(50)]
+            answers = fast.answers(50)
+            assert all(answers[number]["result"]["output"] == args for number in numbers)
+        # Without waiting for answers too; what it asks for is too much for FreeSWITCH in this time, or it isn't.
+        for _ in range(1000):
+            fast.send("ping", {"x": args})
+        assert {answer["error"]["code"] for answer in fast.answers(1000).values()} == {-32602}
+    assert module.api()["refused"] == 0
+
+
+def test_programs_that_come_for_one_request_are_let_in(module: Module) -> None:
+    """A script for each call, say: many in a second, from one address."""
+    for number in range(500):
+        with Caller(module.api_endpoint()) as caller:
+            assert caller.call("api", within=2.0, command="echo", args=str(number))["output"] == str(number)
+    assert module.api()["refused"] == 0
+
+
+def test_a_stop_while_all_of_that_goes_on(module_factory: ModuleFactory) -> None:
+    module = module_factory(configuration(api=api(("allow", ALLOW), ("max-pending", "200"))))
+    with ExitStack() as open_now:
+        endpoint = module.api_endpoint()
+        end = threading.Event()
+
+        def until_the_end(attack: Callable[[str], Any]) -> None:
+            while not end.is_set():
+                with contextlib.suppress(AssertionError, OSError):  # it is stopped in the middle
+                    attack(endpoint)
+
+        attackers = [
+            threading.Thread(target=until_the_end, args=(attack,))
+            for attack in (
+                partial(flood, raw=request("ping"), seconds=0.2),
+                partial(flood, raw=request("api", command="msleep", args="3000"), seconds=0.2),
+                partial(flood, raw=request("status"), seconds=0.2),
+                partial(api_attacks.many_frames, rounds=1),
+                partial(api_attacks.unfinished, callers=3, frames=100_000),
+                partial(api_attacks.come_and_go, seconds=0.2),
+            )
+        ]
+        for attacker in attackers:
+            attacker.start()
+            open_now.callback(attacker.join)
+        open_now.callback(end.set)
+        module.wait(module.api, lambda now: now["pending"] == 200, 30)
+        began = time.monotonic()
+        assert module.command("stop") == "+OK stopped"
+        took = time.monotonic() - began
+        print(f"it took {took:.2f} s to stop")
+        assert took < 5.0
+    module.start()
+    assert module.status()["errors"] == 0
+    with Caller(module.api_endpoint()) as caller:
+        assert caller.call("ping")["protocol"] == 1

@@ -1,0 +1,113 @@
+"""What callers may do to the API, on purpose or by mistake. Each leaves no connection when it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import time
+from typing import Any
+
+import zmq
+
+from .attacks import room_for
+from .caller import Caller
+from .rawcaller import RawCaller
+from .zmtp import COMMAND, LONG, MORE, frame
+
+SECONDS = 0.6
+"""How long a flood lasts."""
+
+
+def request(method: str, **params: Any) -> bytes:
+    """As it goes over the wire."""
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+
+
+def flood(endpoint: str, raw: bytes, seconds: float = SECONDS) -> int:
+    """One caller sends the same as fast as it can, and reads the answers; how often."""
+    end = time.monotonic() + seconds
+    count = 0
+    with Caller(endpoint, zmq.DEALER) as caller:
+        caller.socket.set(zmq.SNDHWM, 1000)
+        while time.monotonic() < end:
+            with contextlib.suppress(zmq.Again):
+                for _ in range(100):
+                    caller.socket.send(raw, zmq.NOBLOCK)
+                    count += 1
+            with contextlib.suppress(zmq.Again):
+                while True:
+                    caller.socket.recv(zmq.NOBLOCK)
+    return count
+
+
+def gigabytes(endpoint: str, rounds: int = 5) -> None:
+    """Frames of 2 GB and more are announced."""
+    for size in [2**31, 2**31 - 1, 2**40, 2**63, 2**64 - 1] * rounds:
+        for flags in (LONG, LONG | MORE, LONG | COMMAND):
+            with RawCaller(endpoint) as peer:
+                peer.send(struct.pack(">BQ", flags, size) + b"x" * 1000)
+                peer.rest()
+
+
+def many_frames(endpoint: str, rounds: int = 5, count: int = 100_000) -> int:
+    """Messages of very many frames, by one caller after the other; how many were let in."""
+    message = frame(b"", MORE) * count + frame(b"")
+    for done in range(rounds):
+        try:
+            peer = RawCaller(endpoint)
+        except (AssertionError, OSError):
+            return done
+        with peer:
+            peer.send(message)
+            peer.rest()
+    return rounds
+
+
+def endless_message(endpoint: str, seconds: float = 10.0) -> bool:
+    """A message of empty frames that has no end, as fast as it can be sent; False when it was cut off."""
+    end = time.monotonic() + seconds
+    with RawCaller(endpoint) as peer:
+        peer.socket.settimeout(1.0)  # our kernel may take long to notice that it can't get rid of it
+        while time.monotonic() < end:
+            if not peer.send(frame(b"", MORE) * 10_000):
+                return False
+    return True
+
+
+def unfinished(endpoint: str, callers: int, frames: int) -> int:
+    """So many callers leave a message of so many empty frames without an end; how many were cut off."""
+    with room_for(callers) as peers:
+        every = [peers.enter_context(RawCaller(endpoint)) for _ in range(callers)]
+        for start in range(0, frames, 50_000):
+            for peer in every:
+                peer.send(frame(b"", MORE) * min(50_000, frames - start))
+        cut = 0
+        for peer in every:
+            cut += not peer.heard()
+        return cut
+
+
+def crowd(endpoint: str, callers: int = 1000) -> None:
+    """So many at once; each asks, and gets its own answer."""
+    with room_for(callers) as peers:
+        every = [peers.enter_context(RawCaller(endpoint)) for _ in range(callers)]
+        for number, peer in enumerate(every):
+            peer.request("api", id=number, command="echo", args=f"{number} of them")
+        for number, peer in enumerate(every):
+            answer = peer.answer(60.0)
+            assert (answer["id"], answer["result"]["output"]) == (number, f"{number} of them")
+
+
+def come_and_go(endpoint: str, seconds: float = SECONDS) -> int:
+    """Callers that leave, having asked or not; how many."""
+    end = time.monotonic() + seconds
+    count = 0
+    while time.monotonic() < end:
+        with RawCaller(endpoint) as peer:
+            if count % 3 == 0:
+                peer.request("ping")
+            elif count % 3 == 1:
+                peer.ask("ping")
+        count += 1
+    return count
