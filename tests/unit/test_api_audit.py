@@ -111,8 +111,8 @@ def test_refusals_are_told_of_up_to_a_rate_and_the_others_are_counted(
     for _ in range(300):
         audit.note(ended(asking, "x"), FORBIDDEN)
     assert lines(asking.switch) == [f"api: {HERE}: x: forbidden, 0 ms"] * 100
-    for _ in range(50):
-        audit.note(ended(asking, "x"), INVALID_PARAMS)
+    for code in (INVALID_PARAMS, BUSY) * 25:
+        audit.note(ended(asking, "x"), code)
     assert len(lines(asking.switch)) == 100
     clock.now += 0.25
     for _ in range(20):
@@ -140,6 +140,15 @@ def test_what_was_done_is_always_told_of(asking: Asking, audit: Audit) -> None:
         f"api: {HERE}: y: done, 0 ms (50 more that were refused are not in the log)",
         f"api: {HERE}: y: refused by FreeSWITCH, or failed, 0 ms",
         f"api: {HERE}: y: no answer in time, 0 ms",
+    ]
+
+
+def test_that_an_answer_did_not_reach_its_caller_is_told(asking: Asking, audit: Audit) -> None:
+    audit.note(ended(asking, "x"), 0, given=False)
+    audit.note(ended(asking, "x"), TIMEOUT, given=False)
+    assert lines(asking.switch) == [
+        f"api: {HERE}: x: done, answer not delivered, 0 ms",
+        f"api: {HERE}: x: no answer in time, answer not delivered, 0 ms",
     ]
 
 

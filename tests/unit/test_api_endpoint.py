@@ -152,6 +152,25 @@ def test_a_message_of_very_many_frames_ends_the_connection_and_is_counted(statio
     assert caller.call("ping")
 
 
+def test_who_sends_such_ones_on_purpose_has_to_stay_away(
+    station: Station, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_module, "FLOOD_FRAMES", 100)
+    assert caller.call("ping")
+    [endpoint] = station.channel.endpoints
+    rule = endpoint.rule
+    assert rule is not None
+    for number, (count, verdict) in enumerate(((100, ""), (1000, "flood")), 1):
+        with RawPeer(station.asked_at(), source="127.0.0.7") as bad:
+            bad.shake_hands(b"DEALER")
+            bad.send(frame(b"x", MORE) * (count - 1) + frame(b"y"))
+            bad.rest()
+        wait_for(lambda number=number: station.channel.refusals.count == number, "it to be counted")  # type: ignore[misc]
+        wait_for(lambda verdict=verdict: rule.judge("127.0.0.7", b"NULL", b"") == verdict, "it")  # type: ignore[misc]
+    # Who is connected stays so.
+    assert caller.call("ping")
+
+
 def test_where_a_connection_can_not_be_ended_such_a_message_is_passed_over(switch: FakeSwitch, tmp_path: Path) -> None:
     with api_station(switch, bind=f"ipc://{tmp_path}/api") as station, Caller(station.asked_at(), zmq.DEALER) as caller:
         caller.send_raw(*[b"x"] * 5000)

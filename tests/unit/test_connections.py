@@ -440,6 +440,44 @@ def test_who_sends_what_is_no_request_is_cut_off_alone(asked: Listening, tellers
     asked.received(1)
 
 
+def test_many_with_unfinished_ones_are_ended_until_it_is_bearable(
+    asked: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections_module, "UNFINISHED_BYTES", 60_000)
+    with asked, contextlib.ExitStack() as stack:
+        sources = [f"127.0.0.{number}" for number in range(11, 16)]
+        peers = [stack.enter_context(RawPeer(asked.address, source=source)) for source in sources]
+        for peer, count in zip(peers, (0, 30, 10, 20, 1)):
+            peer.shake_hands()
+            flood(peer, count)
+            assert peer.heard()
+        asked.cut_floods()
+        # Only of the one that has sent much is anything told.
+        assert asked.refused() == {"flood": (1, "127.0.0.12")}
+        peers[1].rest()
+        asked.wait_connections(4)
+        monkeypatch.setattr(connections_module, "UNFINISHED_BYTES", 25_000)
+        asked.cut_floods()
+        assert asked.refused() == {"flood": (1, "127.0.0.12")}
+        peers[3].rest()
+        asked.wait_connections(3)
+        # Those whose requests were taken since have none.
+        heard(asked)
+        monkeypatch.setattr(connections_module, "UNFINISHED_BYTES", 1000)
+        asked.cut_floods()
+        assert len(asked.descriptors()) == 3
+
+
+def test_to_come_for_one_request_is_no_flood(asked: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conduct_module, "VISITS_AT_ONCE", 3.0)
+    with asked:
+        for _ in range(10):
+            with RawPeer(asked.address):
+                asked.wait_connections(1)
+            asked.wait_connections(0)
+        assert asked.rule.judge("127.0.0.1", b"NULL", b"") == ""
+
+
 def test_heartbeats_of_a_long_time_are_no_flood(
     asked: Listening, clock: Clock, tellers: tuple[RawPeer, RawPeer]
 ) -> None:
