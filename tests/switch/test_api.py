@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import zmq
@@ -26,9 +27,9 @@ def asked(module_factory: ModuleFactory) -> Module:
     return module_factory(configuration(publisher(("replay-mb", "50")), api=api(("allow", ALLOW))))
 
 
-@pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
+@pytest.fixture(params=list(KINDS))
 def caller(asked: Module, request: pytest.FixtureRequest) -> Iterator[Caller]:
-    kind, delimiter = request.param
+    kind, delimiter = KINDS[request.param]
     with Caller(asked.api_endpoint(), kind, delimiter) as caller:
         yield caller
 
@@ -46,7 +47,7 @@ def test_every_method(asked: Module, caller: Caller) -> None:
     epoch = asked.publisher()["epoch"]
     with Subscriber(asked.endpoint(), prefixes=[b'{"Event-Name":"CUSTOM"', b'{"Event-Name":"BACK']) as subscriber:
         subscriber.subscribed(asked.switch)
-        sent = {"name": "CUSTOM", "subclass": "test::x", "headers": {"A-B": "1 ü"}, "body": "one\ntwo"}
+        sent: dict[str, Any] = {"name": "CUSTOM", "subclass": "test::x", "headers": {"A-B": "1 ü"}, "body": "one\ntwo"}
         assert caller.call("sendevent", **sent) == {}
         event = subscriber.event()
         assert (event["Event-Subclass"], event["A-B"], event["_body"]) == ("test::x", "1 ü", "one\ntwo")
