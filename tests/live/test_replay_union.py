@@ -287,7 +287,7 @@ class Pages(threading.Thread):
 
 
 def test_four_replay_while_the_ring_fills(live_module_factory: LiveModuleFactory) -> None:
-    module = live_module_factory(holding(10))
+    module = live_module_factory(holding(2))  # half a second of events
     done = threading.Event()
     with Good(module.endpoint(), module.switch) as good, Load(module.switch, 2000):
         alone = delays(module, 1000)
@@ -307,6 +307,7 @@ def test_four_replay_while_the_ring_fills(live_module_factory: LiveModuleFactory
     print(f"\n{pages} pages, {events} events replayed, {outrun} times the ring was faster; {good}")
     print(f"  event alone:  {alone}\n  event during: {during}")
     assert min(caller.pages for caller in callers) > 10
+    assert module.publisher()["replay"]["oldest"] > 4000, "it was no test"
     assert module.at_rest()["shed"] == 0
     assert module.status()["errors"] == 0
 
