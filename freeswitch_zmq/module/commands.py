@@ -19,7 +19,10 @@ __all__ = ["Commands", "Job"]
 
 
 FORGET_SECONDS = 3600.0
-"""Commands that were left running at a stop are known for so long: what comes of them is still kept out."""
+"""Commands that were left running at a stop are known for so long by their ids: their outputs are still kept out."""
+
+FORGET_TEXTS_SECONDS = 60.0
+"""The same for their API events, which only the text tells: those of others would be kept out in their place."""
 
 OnDone = Callable[[Optional[str]], None]
 _BLANKS = "\r\n\t \v"  # what FreeSWITCH takes off both ends of a command and its arguments
@@ -57,6 +60,8 @@ class Commands:
         # The API event of a command bears no id. Someone else's of the same text differs in nothing from ours, so it
         # is enough to keep out as many as we caused.
         self._expected: Counter[tuple[str, str]] = Counter()
+        self._left_over: Counter[tuple[str, str]] = Counter()
+        self._left_over_until = 0.0
 
     def open(self) -> None:
         """Commands can be run from now on, when the pump runs."""
@@ -65,8 +70,6 @@ class Commands:
             self.late = 0
             now = time.monotonic()
             self._jobs = {key: job for key, job in self._jobs.items() if now - job.started < FORGET_SECONDS}
-            if not self._jobs:
-                self._expected.clear()
 
     def run(self, command: str, timeout: float = 5.0) -> str:
         """Runs a command in a thread of FreeSWITCH's and gives its output. The pump must be running.
@@ -155,6 +158,8 @@ class Commands:
             for job in self._jobs.values():
                 job.on_done = _ignore
             self._background.clear()
+            self._left_over, self._expected = self._expected, Counter()
+            self._left_over_until = time.monotonic() + FORGET_TEXTS_SECONDS
         for on_done in waiting:
             on_done(None)
 
@@ -208,12 +213,9 @@ class Commands:
             self._jobs.pop(job_id, None)
 
     def _take_expected(self, key: tuple[str, str]) -> bool:
-        if key not in self._expected:
-            return False
-        self._expected[key] -= 1
-        if not self._expected[key]:
-            del self._expected[key]
-        return True
+        if _take(self._expected, key):
+            return True
+        return time.monotonic() < self._left_over_until and _take(self._left_over, key)
 
     def _expect(self, command: str) -> None:
         self._expected[_split(command)] += 1
@@ -223,6 +225,15 @@ def _split(command: str) -> tuple[str, str]:
     """As FreeSWITCH will tell of it."""
     name, _, argument = command.partition(" ")
     return name.strip(_BLANKS), argument.strip(_BLANKS)
+
+
+def _take(texts: Counter[tuple[str, str]], key: tuple[str, str]) -> bool:
+    if key not in texts:
+        return False
+    texts[key] -= 1
+    if not texts[key]:
+        del texts[key]
+    return True
 
 
 def _is_from(event: host.Event, function: str) -> bool:

@@ -105,9 +105,25 @@ def test_what_is_an_hour_old_is_forgotten_at_a_start(slow: FakeSwitch, monkeypat
     commands.start("originate secret", Outputs())
     commands.close()
     monkeypatch.setattr(commands_module, "FORGET_SECONDS", 0.0)
+    monkeypatch.setattr(commands_module, "FORGET_TEXTS_SECONDS", 0.0)
     commands.open()
     assert not commands.claim(api_event("originate", "secret"), "API")
     assert not commands.claim(job_event(latest_id(slow), "+OK"), "BACKGROUND_JOB")
+
+
+def test_events_of_others_are_kept_out_in_their_place_only_for_a_minute(
+    slow: FakeSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands_module, "FORGET_TEXTS_SECONDS", 0.0)
+    commands = Commands()
+    commands.start("msleep 700", Outputs())
+    commands.close()
+    commands.open()
+    # It may have ended while nobody looked; whose this is can't be told.
+    assert not commands.claim(api_event("msleep", "700"), "API")
+    assert commands.claim(job_event(latest_id(slow), "+OK"), "BACKGROUND_JOB")
+    commands.start("msleep 700", Outputs())
+    assert commands.claim(api_event("msleep", "700"), "API")
 
 
 def test_one_in_the_background_is_everybodys(slow: FakeSwitch) -> None:
