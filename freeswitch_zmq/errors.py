@@ -6,7 +6,8 @@ EventZmqError
 ├── StartError          something that is needed could not be opened or is not there
 ├── NotHeld             events were asked for that are not there any more
 └── HostError           FreeSWITCH did not do what it was asked
-    └── CommandTimeout  it did not answer in time
+    ├── CommandTimeout  it did not answer in time
+    └── TooManyCommands as many run as may
 
 Their texts are for the person at the console: what is wrong, where, and what to do about it.
 """
@@ -15,7 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["CommandTimeout", "ConfigError", "EventZmqError", "HostError", "NotHeld", "StartError", "StateError"]
+__all__ = [
+    "CommandTimeout",
+    "ConfigError",
+    "EventZmqError",
+    "HostError",
+    "NotHeld",
+    "StartError",
+    "StateError",
+    "TooManyCommands",
+]
 
 
 class EventZmqError(Exception):
@@ -57,6 +67,10 @@ class NotHeld(EventZmqError):
 
 class HostError(EventZmqError):
     """FreeSWITCH refused a command or gave an answer that makes no sense."""
+
+
+class TooManyCommands(HostError):
+    """As many commands are running as may run at the same time; this one was not run."""
 
 
 class CommandTimeout(HostError):

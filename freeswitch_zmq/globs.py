@@ -20,7 +20,6 @@ class Glob:
     """
 
     def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
         head, *rest = pattern.split("*")
         self._head = _Piece(head)
         self._middle = [_Piece(text) for text in rest[:-1]]

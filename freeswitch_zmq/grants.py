@@ -8,11 +8,9 @@ from collections.abc import Iterable
 from freeswitch_zmq.event_names import EVENT_NAMES
 from freeswitch_zmq.globs import Glob, has_wildcard
 from freeswitch_zmq.shell_equal import is_listed_event, is_shell_equal
+from freeswitch_zmq.spelling import BLANKS
 
 __all__ = ["Grants"]
-
-_STRIPPED = "\r\n\t \v"
-"""What FreeSWITCH takes off both ends of a command and its arguments; no other kind of space."""
 
 _COMMAND = re.compile(r"[A-Za-z0-9_-]+")
 _QUOTES = str.maketrans("", "", "'\"\\")
@@ -57,7 +55,7 @@ class Grants:
             command: its name.
             args: its arguments, or nothing.
         """
-        name, args = _name(command), args.strip(_STRIPPED)
+        name, args = _name(command), args.strip(BLANKS)
         if not name or "\0" in args:  # of the arguments FreeSWITCH would see less than we do
             return None
         if any(denied.takes(name, args) for denied in self._no_commands.get(kind, ())):
@@ -100,7 +98,7 @@ def _rests(texts: Iterable[str], kind: str) -> list[str]:
 
 def _name(command: str) -> str:
     """A command as FreeSWITCH looks it up, or nothing when it is no single name."""
-    command = command.strip(_STRIPPED)
+    command = command.strip(BLANKS)
     return command.lower() if _COMMAND.fullmatch(command) else ""
 
 

@@ -9,6 +9,8 @@ import json
 import math
 from typing import Any, NamedTuple, NoReturn, Union
 
+from freeswitch_zmq.spelling import is_whole
+
 __all__ = [
     "BUSY",
     "FAILED",
@@ -150,16 +152,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def _is_id(value: object) -> bool:
     if isinstance(value, str):
-        return value.isascii() or _is_text(value)
+        return is_whole(value)
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or (isinstance(value, int) and not isinstance(value, bool))
-
-
-def _is_text(value: str) -> bool:
-    """Whether it can be written in UTF-8: JSON can spell half a character."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

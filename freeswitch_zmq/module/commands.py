@@ -12,8 +12,9 @@ import time
 from collections import Counter
 from typing import Callable, Optional
 
-from freeswitch_zmq.errors import CommandTimeout, HostError
+from freeswitch_zmq.errors import CommandTimeout, HostError, TooManyCommands
 from freeswitch_zmq.module import host
+from freeswitch_zmq.spelling import BLANKS
 
 __all__ = ["Commands", "Job"]
 
@@ -25,7 +26,6 @@ FORGET_TEXTS_SECONDS = 60.0
 """The same for their API events, which only the text tells: those of others would be kept out in their place."""
 
 OnDone = Callable[[Optional[str]], None]
-_BLANKS = "\r\n\t \v"  # what FreeSWITCH takes off both ends of a command and its arguments
 
 
 class Job:
@@ -33,10 +33,12 @@ class Job:
 
     Attributes:
         abandoned: nobody waits for its answer any more.
+        counted: in `Commands.running`.
     """
 
-    def __init__(self, on_done: OnDone) -> None:
+    def __init__(self, on_done: OnDone, counted: bool) -> None:
         self.on_done = on_done
+        self.counted = counted
         self.abandoned = False
         self.started = time.monotonic()
         self.to_come = {"API", "BACKGROUND_JOB"}
@@ -49,14 +51,15 @@ class Commands:
 
     Attributes:
         late: answers that came after their caller had given up.
+        running: commands of others that FreeSWITCH has not finished, also those whose callers have given up.
     """
 
     def __init__(self) -> None:
-        self.late = 0
+        self.late = self.running = 0
         self._closed = False
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._background: dict[str, OnDone] = {}
+        self._background: set[str] = set()
         # The API event of a command bears no id. Someone else's of the same text differs in nothing from ours, so it
         # is enough to keep out as many as we caused.
         self._expected: Counter[tuple[str, str]] = Counter()
@@ -98,53 +101,78 @@ class Commands:
             raise CommandTimeout(f'FreeSWITCH did not answer "{command}" within {timeout:g} s')
         return outputs[0] or ""
 
-    def start(self, command: str, on_done: OnDone) -> Job:
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be run."""
+        return not self._closed
+
+    def start(self, command: str, on_done: OnDone, at_most: Optional[int] = None) -> Job:
         """Has a command run in a thread of FreeSWITCH's.
 
         Args:
             command: without line breaks and NULs.
-            on_done: called once, in the pump's thread, with the output; with None when the module stops first.
+            on_done: called once, in the pump's thread and perhaps before this returns, with the output; with None when
+                the module stops first. Not called when this raises.
+            at_most: how many may run for others, this one included; None: it is one of our own.
 
         Raises:
-            HostError: FreeSWITCH did not take it; `on_done` is not called.
+            TooManyCommands: so many run already.
+            HostError: FreeSWITCH did not take it.
         """
         job_id = secrets.token_hex(16)  # whoever may send events can forge an answer, but can't guess this
-        job = Job(on_done)
+        job = Job(on_done, counted=at_most is not None)
         with self._lock:
             self._check_open(command)
+            self._count(at_most)
             self._jobs[job_id] = job
             self._expect(command)
         answer = host.instant(f"bgapi uuid:{job_id} {command}")
         if not answer.startswith("+OK"):
             with self._lock:
                 # It was not run; the event about `bgapi` itself comes all the same, if it has not come already.
+                job.on_done = _ignore
                 self._seen(job_id, job, "BACKGROUND_JOB")
                 self._take_expected(_split(command))
             raise HostError(f'FreeSWITCH did not take "{command}": {answer.strip() or "no answer"}')
         return job
 
-    def start_background(self, job_id: str, command: str, on_done: OnDone) -> None:
+    def start_background(self, job_id: str, command: str, at_most: int) -> None:
         """Has a command run whose events, the output too, go out as anybody's.
 
         Args:
             job_id: for its BACKGROUND_JOB event; FreeSWITCH can be crashed by an odd one, so it must have been checked.
             command: as for `start`.
-            on_done: called once, in the pump's thread, when its output has come; not when the module stops first.
+            at_most: as for `start`.
 
         Raises:
             ValueError: a command with that id is running.
+            TooManyCommands: so many run already.
             HostError: FreeSWITCH did not take it.
         """
         with self._lock:
             self._check_open(command)
             if job_id in self._background or job_id in self._jobs:
                 raise ValueError(f'a job with the id "{job_id}" is running')
-            self._background[job_id] = on_done
+            self._count(at_most)
+            self._background.add(job_id)
         answer = host.instant(f"bgapi uuid:{job_id} {command}")
         if not answer.startswith("+OK"):
             with self._lock:
-                self._background.pop(job_id, None)
+                self._end_background(job_id)
             raise HostError(f'FreeSWITCH did not take "{command}": {answer.strip() or "no answer"}')
+
+    def _count(self, at_most: Optional[int]) -> None:
+        """One more is about to run."""
+        if at_most is None:
+            return
+        if self.running >= at_most:
+            raise TooManyCommands(f"{self.running} commands are running")
+        self.running += 1
+
+    def _end_background(self, job_id: str) -> None:
+        if job_id in self._background:
+            self._background.remove(job_id)
+            self.running -= 1
 
     def _check_open(self, command: str) -> None:
         if self._closed:
@@ -157,7 +185,9 @@ class Commands:
             waiting = [job.on_done for job in self._jobs.values()]
             for job in self._jobs.values():
                 job.on_done = _ignore
+                job.counted = False  # nobody will notice when it ends
             self._background.clear()
+            self.running = 0
             self._left_over, self._expected = self._expected, Counter()
             self._left_over_until = time.monotonic() + FORGET_TEXTS_SECONDS
         for on_done in waiting:
@@ -184,8 +214,9 @@ class Commands:
             event.getHeader("API-Command") or "",
             event.getHeader("API-Command-Argument") or "",
         )
-        if command == "bgapi" and argument.startswith("uuid:"):
-            return self._claim_id(argument[5:].split(" ", 1)[0], name, event)
+        job_id = argument[5:].split(" ", 1)[0] if command == "bgapi" and argument.startswith("uuid:") else ""
+        if job_id and self._claim_id(job_id, name, event):
+            return True
         with self._lock:
             return self._take_expected((command, argument))
 
@@ -202,13 +233,16 @@ class Commands:
                     self.late += job.abandoned
                     on_done, job.on_done = job.on_done, _ignore
             elif name == "BACKGROUND_JOB":
-                on_done = self._background.pop(key, _ignore)
-        if name == "BACKGROUND_JOB":
-            on_done((event.getBody() or "") if ours else None)  # one without output may have no body
+                self._end_background(key)
+        if ours and name == "BACKGROUND_JOB":
+            on_done(event.getBody() or "")  # one without output may have no body
         return ours
 
     def _seen(self, job_id: str, job: Job, name: str) -> None:
         job.to_come.discard(name)
+        if name == "BACKGROUND_JOB" and job.counted:
+            job.counted = False
+            self.running -= 1
         if not job.to_come:
             self._jobs.pop(job_id, None)
 
@@ -224,7 +258,7 @@ class Commands:
 def _split(command: str) -> tuple[str, str]:
     """As FreeSWITCH will tell of it."""
     name, _, argument = command.partition(" ")
-    return name.strip(_BLANKS), argument.strip(_BLANKS)
+    return name.strip(BLANKS), argument.strip(BLANKS)
 
 
 def _take(texts: Counter[tuple[str, str]], key: tuple[str, str]) -> bool:

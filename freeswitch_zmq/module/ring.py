@@ -28,6 +28,9 @@ PAGE_BYTES = 1024 * 1024
 LOOK_AT = 1000
 """Events that a reader looks at in one go, a few tenths of a millisecond."""
 
+LOOK_MOST = 20_000
+"""Events that a reader looks at for one page, some 10 ms: who asks for rare ones must not keep others waiting."""
+
 BREATH_SECONDS = 0.0001
 """How long it leaves the GIL to others then: a sleep of 0 would be over before another thread has woken up."""
 
@@ -39,7 +42,8 @@ class Page(NamedTuple):
 
     Attributes:
         events: their JSON, ascending.
-        next: the sequence to go on from; None when there is nothing more of what was asked for.
+        next: the sequence to go on from; None when there is nothing more of what was asked for. It is there also when
+            none was found in LOOK_MOST events.
         oldest: the lowest sequence that is held now.
         newest: the latest sequence when the page was begun.
     """
@@ -154,12 +158,15 @@ class Ring:
         last = newest if last is None else min(last, newest)
         events: list[bytes] = []
         size = 0
-        position = self._find(first, end, sequences)
+        position = began = self._find(first, end, sequences)
+        looked = first - 1
         while position < end:
             at = position % len(messages)
             stop = min(at + LOOK_AT, at + end - position, len(messages))
             ours, numbers = messages[at:stop], sequences[at:stop]
             if position < self._begin:
+                if events:  # what there is can be given; what is gone is told to who goes on
+                    break
                 raise NotHeld(self.oldest, self.newest)
             for sequence, message in zip(numbers, ours):
                 if sequence > last:
@@ -171,8 +178,13 @@ class Ring:
                     return Page(events, sequence, self.oldest, newest)
                 events.append(message)
             position += stop - at
-            time.sleep(BREATH_SECONDS)
-        return Page(events, None, self.oldest, newest)
+            looked = numbers[-1]
+            if position - began >= LOOK_MOST:
+                break
+            if position < end:
+                time.sleep(BREATH_SECONDS)
+        more = position < end and looked < last
+        return Page(events, looked + 1 if more else None, self.oldest, newest)
 
     def _find(self, first: int, end: int, sequences: array[int]) -> int:
         """The position of the first event that has this sequence or a higher one; `end` when there is none."""

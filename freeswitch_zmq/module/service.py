@@ -35,6 +35,7 @@ class Service:
     def __init__(self) -> None:
         self.faults = Faults()
         self.commands = Commands()
+        self.commands.close()
         self._lock = threading.Lock()
         self._doing = ""
         self._running: Running | None = None
@@ -166,7 +167,8 @@ class Service:
         """What `status json` prints."""
         running = self._running
         state = "running" if running is not None else self._doing or "stopped"
-        ask = running.commands.instant if running is not None else host.instant
+        # While something takes events, ours are to be kept out of them.
+        ask = self.commands.instant if self.commands.is_open else host.instant
         core_uuid = ask("global_getvar core_uuid").strip()
         threaded = forksafety.is_on(ask)
         result = status.head(state, self._started, core_uuid, threaded, self.faults.count)

@@ -7,9 +7,8 @@ import threading
 import pytest
 
 from freeswitch_zmq.grants import Grants
-from freeswitch_zmq.jsonrpc import BUSY, FORBIDDEN, METHOD_NOT_FOUND, RpcError
+from freeswitch_zmq.jsonrpc import FORBIDDEN, METHOD_NOT_FOUND
 from freeswitch_zmq.module.api import desk as desk_module
-from freeswitch_zmq.module.api.desk import Desk
 from freeswitch_zmq.module.schema import KeyConfig
 from tests.unit.asking import HERE, Asking, key
 from tests.unit.configurations import api_config
@@ -144,45 +143,3 @@ def test_there_are_no_other_methods(asking: Asking, method: str, told: str) -> N
 
 
 # Places.
-
-
-def test_places_are_taken_and_freed(switch: FakeSwitch) -> None:
-    desk = Asking(switch, max_pending=2).desk
-    desk.take_place()
-    desk.take_place()
-    with pytest.raises(RpcError) as caught:
-        desk.take_place()
-    assert caught.value.code == BUSY
-    assert desk.pending == 2
-    desk.free_place()
-    desk.take_place()
-    desk.configure(api_config(max_pending=1))
-    for _ in range(2):
-        with pytest.raises(RpcError, match="are running"):
-            desk.take_place()
-        desk.free_place()
-    desk.take_place()
-    assert desk.pending == 1
-
-
-def test_many_threads_take_no_place_twice(switch: FakeSwitch) -> None:
-    desk: Desk = Asking(switch, max_pending=100).desk
-    refused: list[int] = []
-
-    def come_and_go() -> None:
-        for _ in range(500):
-            try:
-                desk.take_place()
-            except RpcError as error:
-                refused.append(error.code)
-            else:
-                assert desk.pending <= 100
-                desk.free_place()
-
-    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert desk.pending == 0
-    assert refused == []

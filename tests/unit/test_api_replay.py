@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 import hypothesis
 import pytest
@@ -15,6 +15,7 @@ from freeswitch_zmq.jsonrpc import FORBIDDEN, INVALID_PARAMS, NOT_HELD, success
 from freeswitch_zmq.module import ring as ring_module
 from freeswitch_zmq.module.access import Access
 from freeswitch_zmq.module.api.replay import replay
+from freeswitch_zmq.module.api.request import Request
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.publication import Publication
@@ -30,6 +31,10 @@ from tests.unit.publishing import Context, offer, send_all
 ALICE = key("alice", "guarded", allow=["replay:*"])
 BOB = key("bob", "default", allow=["replay:*"])
 CARL = key("carl", "guarded", allow=["ping"])
+
+
+def nobody(request: Request, output: Optional[str]) -> None:
+    raise AssertionError(request, output)
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +279,7 @@ def test_whatever_events_hold_the_answer_is_json(shelf: Shelf, events: list[tupl
         event = FakeEvent(name, body=body)
         event.headers = headers
         shelf.offer(event)
-    raw = replay(shelf.asking.desk, shelf.asking.request("replay", shelf.params({"first": first})))
+    raw = replay(shelf.asking.desk, shelf.asking.request("replay", shelf.params({"first": first})), nobody)
     page = json.loads(success("id", raw).decode())["result"]
     assert [int(event["ZMQ-Sequence"]) for event in page["events"]] == list(range(first, first + len(events)))
     assert [event["Event-Name"] for event in page["events"]] == [name for name, _, _ in events]

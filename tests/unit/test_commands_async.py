@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Optional
 
 import pytest
 
-from freeswitch_zmq.errors import HostError
+from freeswitch_zmq.errors import HostError, TooManyCommands
 from freeswitch_zmq.module import commands as commands_module
 from freeswitch_zmq.module.commands import Commands
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch, api_event, job_event
@@ -102,10 +103,10 @@ def test_a_stop_tells_who_waits_and_what_comes_later_is_kept_out_after_the_next_
 
 def test_what_is_an_hour_old_is_forgotten_at_a_start(slow: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = Commands()
-    commands.start("originate secret", Outputs())
-    commands.close()
     monkeypatch.setattr(commands_module, "FORGET_SECONDS", 0.0)
     monkeypatch.setattr(commands_module, "FORGET_TEXTS_SECONDS", 0.0)
+    commands.start("originate secret", Outputs())
+    commands.close()
     commands.open()
     assert not commands.claim(api_event("originate", "secret"), "API")
     assert not commands.claim(job_event(latest_id(slow), "+OK"), "BACKGROUND_JOB")
@@ -127,35 +128,92 @@ def test_events_of_others_are_kept_out_in_their_place_only_for_a_minute(
 
 
 def test_one_in_the_background_is_everybodys(slow: FakeSwitch) -> None:
-    commands, done = Commands(), Outputs()
-    commands.start_background("job-1", "originate loopback/1 &park", done)
+    commands = Commands()
+    commands.start_background("job-1", "originate loopback/1 &park", 10)
     assert not commands.claim(api_event("bgapi", "uuid:job-1 originate loopback/1 &park"), "API")
     assert not commands.claim(api_event("originate", "loopback/1 &park"), "API")
-    assert done.all == []
+    assert commands.running == 1
     assert not commands.claim(job_event("job-1", "+OK"), "BACKGROUND_JOB")
-    assert len(done.all) == 1
+    assert commands.running == 0
 
 
 def test_ids_in_use(slow: FakeSwitch) -> None:
     commands = Commands()
-    commands.start_background("job-1", "status", Outputs())
+    commands.start_background("job-1", "status", 10)
     with pytest.raises(ValueError, match="job-1"):
-        commands.start_background("job-1", "status", Outputs())
+        commands.start_background("job-1", "status", 10)
     assert not commands.claim(forged("job-1"), "BACKGROUND_JOB")
     with pytest.raises(ValueError, match="job-1"):
-        commands.start_background("job-1", "status", Outputs())
+        commands.start_background("job-1", "status", 10)
     commands.claim(job_event("job-1", ""), "BACKGROUND_JOB")
-    commands.start_background("job-1", "status", Outputs())
+    commands.start_background("job-1", "status", 10)
     commands.start("status", Outputs())
     with pytest.raises(ValueError, match="is running"):
-        commands.start_background(latest_id(slow), "status", Outputs())
+        commands.start_background(latest_id(slow), "status", 10)
 
 
 def test_one_that_was_not_taken(switch: FakeSwitch) -> None:
     switch.answers["bgapi"] = "-ERR\n"
-    commands, done = Commands(), Outputs()
+    commands, outputs = Commands(), Outputs()
     with pytest.raises(HostError, match="did not take"):
-        commands.start_background("job-1", "status", done)
+        commands.start_background("job-1", "status", 10)
+    with pytest.raises(HostError, match="did not take"):
+        commands.start("status", outputs, 10)
+    assert commands.running == 0
+    commands.close()
+    assert outputs.all == []
+    commands.open()
     switch.answers["bgapi"] = "+OK\n"
-    commands.start_background("job-1", "status", done)
-    assert done.all == []
+    commands.start_background("job-1", "status", 10)
+    assert commands.running == 1
+
+
+def test_no_more_run_than_may(slow: FakeSwitch) -> None:
+    commands = Commands()
+    commands.start("status", Outputs(), 2)
+    first = latest_id(slow)
+    commands.start_background("job-1", "status", 2)
+    for start in (
+        lambda: commands.start("status", Outputs(), 2),
+        lambda: commands.start_background("job-2", "status", 2),
+    ):
+        with pytest.raises(TooManyCommands, match="2 commands"):
+            start()
+    commands.start("acl", Outputs())  # our own don't count
+    assert commands.running == 2
+    assert commands.claim(job_event(first, ""), "BACKGROUND_JOB")
+    commands.start_background("job-2", "status", 2)
+    commands.claim(job_event("job-1", ""), "BACKGROUND_JOB")
+    commands.claim(job_event("job-1", ""), "BACKGROUND_JOB")
+    assert commands.running == 1
+
+
+def test_many_threads_take_no_place_twice(switch: FakeSwitch) -> None:
+    switch.answers["bgapi"] = "+OK\n"
+    commands = Commands()
+    most: list[int] = []
+
+    def come_and_go() -> None:
+        for number in range(300):
+            job = f"{threading.get_ident()}-{number}"
+            try:
+                commands.start_background(job, "status", 3)
+            except TooManyCommands:
+                continue
+            most.append(commands.running)
+            commands.claim(job_event(job, ""), "BACKGROUND_JOB")
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) <= 3
+    assert commands.running == 0
+
+
+def test_an_id_that_is_not_ours_hides_no_command_of_ours(slow: FakeSwitch) -> None:
+    commands = Commands()
+    commands.start("bgapi uuid:foo secret", Outputs())
+    assert commands.claim(api_event("bgapi", "uuid:foo secret"), "API")
+    assert not commands.claim(api_event("bgapi", "uuid:foo secret"), "API")

@@ -36,8 +36,11 @@ def came(ring: Ring, first: int, last: int | None, names: Collection[str] | None
         if number % 10 and (names is None or ("CUSTOM" if number % 3 == 0 else "API") in names)
     ]
     assert page.newest >= before
-    assert numbers(page) == expected[:limit]
-    assert page.next == (expected[limit] if len(expected) > limit else None)
+    # What it had when the rest went under its eyes, it gives, and who goes on is told.
+    assert numbers(page) == [number for number in expected if page.next is None or number < page.next]
+    assert len(page.events) <= limit
+    if len(expected) > len(page.events):
+        assert page.next is not None
     return True
 
 

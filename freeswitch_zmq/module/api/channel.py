@@ -68,8 +68,8 @@ class Channel(EndpointGroup):
     def forget_endpoint(self, endpoint: NetworkEndpoint) -> None:
         """See `EndpointGroup`."""
         assert isinstance(endpoint, ApiEndpoint)
-        self._of_closed.add(endpoint.counters)
-        endpoint.counters = Counters()
+        counters, endpoint.counters = endpoint.counters, Counters()  # first, so that none counts twice
+        self._of_closed.add(counters)
 
     def counted(self) -> dict[str, Any]:
         """What became of the requests, at all endpoints together."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 import uuid
-from typing import Any, Callable, Optional
+from functools import partial
+from typing import Any, Optional
 
-from freeswitch_zmq.errors import HostError
-from freeswitch_zmq.jsonrpc import FAILED, FORBIDDEN, SHUTTING_DOWN, RpcError
+from freeswitch_zmq.errors import HostError, TooManyCommands
+from freeswitch_zmq.jsonrpc import BUSY, FAILED, FORBIDDEN, SHUTTING_DOWN, RpcError
 from freeswitch_zmq.module import host
-from freeswitch_zmq.module.api.desk import Desk
+from freeswitch_zmq.module.api.desk import AnswerLater, Desk
 from freeswitch_zmq.module.api.params import Params, check_no_list, wrong
 from freeswitch_zmq.module.api.request import Request
+from freeswitch_zmq.spelling import BLANKS
 from freeswitch_zmq.wire import to_utf8
 
 __all__ = ["api", "bgapi", "result_of"]
@@ -26,7 +28,7 @@ _ID_IN_ARGS = re.compile(r"uuid:([^ ]*)", re.IGNORECASE)
 _FAILURES = ("-ERR", "-USAGE")
 
 
-def api(desk: Desk, request: Request, answer_later: Callable[[Request, Optional[str]], None]) -> None:
+def api(desk: Desk, request: Request, answer_later: AnswerLater) -> None:
     """Has a command run; its output comes later, by `result_of`.
 
     Raises:
@@ -35,23 +37,13 @@ def api(desk: Desk, request: Request, answer_later: Callable[[Request, Optional[
     params = Params(request.call, "command", "args", "timeout")
     line = _checked_line(request, params)
     request.deadline += params.seconds("timeout", desk.config.timeout_ms / 1000, TIMEOUT_AT_MOST)
-    desk.take_place()
-
-    def done(output: Optional[str]) -> None:
-        desk.free_place()
-        answer_later(request, output)
-
     try:
-        request.job = desk.commands.start(line, done)
-    except HostError:
-        desk.free_place()
-        raise _not_taken() from None
-    except BaseException:
-        desk.free_place()
-        raise
+        request.job = desk.commands.start(line, partial(answer_later, request), desk.config.max_pending)
+    except HostError as error:
+        raise _not_run(error) from None
 
 
-def bgapi(desk: Desk, request: Request) -> dict[str, Any]:
+def bgapi(desk: Desk, request: Request, _later: AnswerLater) -> dict[str, Any]:
     """Has a command run in the background.
 
     Raises:
@@ -62,18 +54,12 @@ def bgapi(desk: Desk, request: Request) -> dict[str, Any]:
     job = params.raw_text("job_uuid") if "job_uuid" in params else str(uuid.uuid4())
     if not _JOB.fullmatch(job):
         raise wrong('"job_uuid" is 1 to 64 characters of A-Z, a-z, 0-9, _ and -')
-    desk.take_place()
     try:
-        desk.commands.start_background(job, line, lambda _output: desk.free_place())
+        desk.commands.start_background(job, line, desk.config.max_pending)
     except ValueError:
-        desk.free_place()
         raise wrong(f'the "job_uuid" {job} is in use') from None
-    except HostError:
-        desk.free_place()
-        raise _not_taken() from None
-    except BaseException:
-        desk.free_place()
-        raise
+    except HostError as error:
+        raise _not_run(error) from None
     request.what += f" as {job}"
     return {"job_uuid": job}
 
@@ -92,7 +78,7 @@ def _checked_line(request: Request, params: Params) -> str:
         raise RpcError(FORBIDDEN, f'you may not run the command "{name[:60]}" with {kind}')
     if not _NAME.fullmatch(command):
         raise wrong('"command" is the name of one command, without arguments; those go into "args"')
-    args = params.line("args", "")
+    args = params.line("args", "").strip(BLANKS)
     granted = grants.command(kind, command, args)
     request.what = f"{kind} {command[:60]} ({len(args)} characters of arguments)"
     if granted is None:
@@ -134,7 +120,9 @@ def stopping() -> RpcError:
     return RpcError(SHUTTING_DOWN, "event_zmq is stopping; a command that was running goes on, its output is lost")
 
 
-def _not_taken() -> RpcError:
+def _not_run(error: HostError) -> RpcError:
+    if isinstance(error, TooManyCommands):
+        return RpcError(BUSY, f"{error}; try again when some have ended")
     if not host.running():
         return stopping()
     return RpcError(FAILED, "FreeSWITCH did not take the command; its log says why", {"output": ""})

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from freeswitch_zmq.grants import Grants
-from freeswitch_zmq.jsonrpc import BUSY, RpcError
-from freeswitch_zmq.module.api.request import Caller
+from freeswitch_zmq.module.api.request import Caller, Request
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.schema import ApiConfig
 
-__all__ = ["Desk"]
+__all__ = ["AnswerLater", "Desk"]
+
+AnswerLater = Callable[[Request, Optional[str]], None]
+"""Called in the pump's thread with the output of the command that runs for a request."""
 
 _NOTHING = Grants(())
 
@@ -55,8 +56,6 @@ class Desk:
         self.status = status
         self.core_uuid = core_uuid
         self._ring = ring
-        self._pending = 0
-        self._lock = threading.Lock()
         self.configure(config)
 
     def configure(self, config: ApiConfig) -> None:
@@ -94,20 +93,4 @@ class Desk:
     @property
     def pending(self) -> int:
         """Commands that FreeSWITCH has not finished, also those whose callers have given up."""
-        return self._pending
-
-    def take_place(self) -> None:
-        """One more command is going to run.
-
-        Raises:
-            RpcError: too many do already.
-        """
-        with self._lock:
-            if self._pending >= self.config.max_pending:
-                raise RpcError(BUSY, f"{self._pending} commands are running; try again when some have ended")
-            self._pending += 1
-
-    def free_place(self) -> None:
-        """One has ended."""
-        with self._lock:
-            self._pending -= 1
+        return self.commands.running

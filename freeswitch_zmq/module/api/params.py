@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 from freeswitch_zmq.jsonrpc import INVALID_PARAMS, Call, RpcError
 from freeswitch_zmq.module.filters import closest
+from freeswitch_zmq.spelling import BLANKS, is_whole, shown
 
 __all__ = ["Params", "check_line", "check_list", "check_no_list", "wrong"]
 
@@ -15,9 +16,6 @@ _LIST = "ARRAY::"
 _IN_LIST_AT_MOST = 200
 """FreeSWITCH makes a list of a header that begins so, split at `|:`. It writes the list anew for each part, and again
 for each copy of the event: 15,000 parts kept it from delivering any event for two seconds (seen)."""
-
-_BLANKS = "\t \v"
-"""What FreeSWITCH takes off a command's arguments first."""
 
 
 def wrong(text: str) -> RpcError:
@@ -46,7 +44,7 @@ class Params:
             if name not in known:
                 hint = closest(name[:40], known) if name.isprintable() else ""
                 takes = f"; known are: {', '.join(known)}" if known else "; it takes none"
-                raise wrong(f'{call.method} has no param "{_shown(name)}"{hint or takes}')
+                raise wrong(f'{call.method} has no param "{shown(name)}"{hint or takes}')
         self._given: dict[str, Any] = given
 
     def __contains__(self, name: str) -> bool:
@@ -57,7 +55,7 @@ class Params:
         value = self._value(name, default)
         if not isinstance(value, str):
             raise wrong(f'"{name}" is a string')
-        if "\0" in value or not _is_whole(value):
+        if "\0" in value or not is_whole(value):
             raise wrong(f'"{name}" has a NUL or half a character in it')
         return value
 
@@ -119,7 +117,7 @@ class Params:
 
 def check_line(value: str, what: str) -> None:
     """Raises the error when it can't be given to FreeSWITCH as one line."""
-    if any(char in value for char in _LINE_BREAKS) or not _is_whole(value):
+    if any(char in value for char in _LINE_BREAKS) or not is_whole(value):
         raise wrong(f"{what} has a line break, a NUL or half a character in it")
 
 
@@ -128,7 +126,7 @@ def check_no_list(value: str, what: str) -> None:
 
     Then it tells something else than it was given, by which nobody knows it again (`commands.Commands`).
     """
-    if value.lstrip(_BLANKS).startswith(_LIST):
+    if value.lstrip(BLANKS).startswith(_LIST):
         raise wrong(f"{what} begins with {_LIST}, which FreeSWITCH takes for a list")
 
 
@@ -136,16 +134,3 @@ def check_list(value: str, what: str) -> None:
     """Raises the error when it is a list that FreeSWITCH has too much work with."""
     if value.startswith(_LIST) and value.count("|:") >= _IN_LIST_AT_MOST:
         raise wrong(f"{what} is a list of more than {_IN_LIST_AT_MOST} values")
-
-
-def _is_whole(value: str) -> bool:
-    """JSON can spell half a character, which nothing can be made of."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _shown(name: str) -> str:
-    return ascii(name[:40])[1:-1]

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from freeswitch_zmq.errors import NotHeld
 from freeswitch_zmq.event_names import EVENT_NAMES
 from freeswitch_zmq.jsonrpc import FORBIDDEN, NOT_HELD, RpcError
-from freeswitch_zmq.module.api.desk import Desk
+from freeswitch_zmq.module.api.desk import AnswerLater, Desk
 from freeswitch_zmq.module.api.params import Params, wrong
 from freeswitch_zmq.module.api.request import Request
 from freeswitch_zmq.module.filters import closest
 from freeswitch_zmq.module.publication import Publication
-from freeswitch_zmq.module.ring import NotHeld
+from freeswitch_zmq.spelling import shown
 
 __all__ = ["replay"]
 
 DEFAULT_LIMIT = 1000
 
 
-def replay(desk: Desk, request: Request) -> bytes:
+def replay(desk: Desk, request: Request, _later: AnswerLater) -> bytes:
     """A page of events, as JSON.
 
     Raises:
@@ -28,10 +29,10 @@ def replay(desk: Desk, request: Request) -> bytes:
     name = params.raw_text("publisher")
     publication = desk.publications.get(name)
     if not _may(request, name, publication):
-        raise RpcError(FORBIDDEN, f'you may not have events of publisher "{ascii(name[:40])[1:-1]}" again')
+        raise RpcError(FORBIDDEN, f'you may not have events of publisher "{shown(name)}" again')
     if publication is None:
-        shown = ascii(name[:40])[1:-1]
-        raise wrong(f'there is no publisher "{shown}"{closest(shown, list(desk.publications))}')
+        word = shown(name)
+        raise wrong(f'there is no publisher "{word}"{closest(word, list(desk.publications))}')
     epoch, first = params.whole("epoch"), params.whole("first")
     last = params.whole("last") if "last" in params else None
     limit = params.whole("limit", DEFAULT_LIMIT)
@@ -40,8 +41,8 @@ def replay(desk: Desk, request: Request) -> bytes:
         raise wrong('"last" is not below "first"')
     for each in names or ():
         if each not in EVENT_NAMES:
-            shown = ascii(each[:40])[1:-1]
-            raise wrong(f'"names": FreeSWITCH has no event "{shown}"{closest(shown, EVENT_NAMES)}')
+            word = shown(each)
+            raise wrong(f'"names": FreeSWITCH has no event "{word}"{closest(word, EVENT_NAMES)}')
     ring = publication.publisher.ring
     held: dict[str, Any] = {"epoch": str(publication.publisher.epoch), "oldest": None, "newest": None}
     if ring is None:
