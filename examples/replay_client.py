@@ -36,15 +36,20 @@ class Replay:
     def events(self, epoch: str, first: int, last: int | None) -> Iterator[Event]:
         """What is held of these; without `last` up to the newest."""
         following: int | None = first
+        ahead = 0.0
         while following is not None and (last is None or following <= last):
             answer = self._ask({"publisher": self._publisher, "epoch": epoch, "first": following, "last": last})
             error = answer.get("error")
             if error is None:
                 yield from answer["result"]["events"]
-                following = answer["result"]["next"]
+                following, ahead = answer["result"]["next"], 0.0
             elif error["code"] == NOT_HELD:
                 held = error["data"]
-                following = held["oldest"] if held["epoch"] == epoch else None
+                if held["epoch"] != epoch or held["oldest"] is None:
+                    return
+                # Where events come fast, the oldest is gone when it is asked for: further on each time.
+                following = held["oldest"] + int(ahead * (held["newest"] - held["oldest"]))
+                ahead = min(2 * ahead or 0.01, 1.0)
             else:
                 sys.exit(f"the switch does not give events again: {error['message']}")
 

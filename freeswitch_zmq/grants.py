@@ -132,9 +132,12 @@ class _Denied:
     def __init__(self, line: str) -> None:
         word, _, self._args = line.partition(" ")
         self._word = _LooseGlob(word)
+        self._is_name = not has_wildcard(word)
         self._lines = [_LooseGlob(line), _LooseGlob(re.sub(r"( \*+)+$", "", line))]  # `show *` is for `show` too
 
     def takes(self, name: str, args: str) -> bool:
+        if self._is_name and not self._word.matches(name):
+            return False  # without a look at all of the arguments
         if self.takes_all(name):
             return True
         lines = [_line(name, args)]
