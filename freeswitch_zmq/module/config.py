@@ -110,8 +110,8 @@ class _Reader:
         values = self._params(sections, "<api>", API)
         if len(self.problems) > before:
             return None
-        for name, deny in (("allow", False), ("deny", True)):
-            values[name] = tuple(one for text in values[name] for one in parse_permissions(text, deny=deny))
+        for name in ("allow", "deny"):
+            values[name] = tuple(permission for every in values[name] for permission in every)
         return ApiConfig(**values)
 
     def _access(self, sections: Sequence[ElementTree.Element], publishers: Sequence[str]) -> AccessConfig:

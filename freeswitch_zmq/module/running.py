@@ -129,9 +129,10 @@ class Running:
         cut = _cut_off(self.config, config)
         # First out, then in: nobody comes in who may not in either configuration, however this ends.
         self.ring.configure(narrowed(old, config.access.keys))
+        change: EndpointChange | None = None
+        api = self.api
         try:
             self._add_publications(added, config)
-            api = self.api
             if api is None and config.api is not None:
                 api = self._make_channel(config.api)
             change = EndpointChange(
@@ -139,19 +140,18 @@ class Running:
                 self._wanted(config, api),
                 [self.publications[name] for name in cut],
             )
-            try:
-                change.open_new()
-                self.pump.call(lambda: self._take_up(config, added))
-                if api is not None and config.api is not None:
-                    api.take_up(config.api)
-            except BaseException:
-                self.ring.configure(old)
-                change.undo()
-                raise
+            change.open_new()
+            self.pump.call(lambda: self._take_up(config, added))
+            if api is not None and config.api is not None:
+                api.take_up(config.api)
         except BaseException:
             self.ring.configure(old)
-            for name in added:
-                self._remove_publication(name)
+            try:
+                if change is not None:
+                    change.undo()
+            finally:
+                for name in added:
+                    self._remove_publication(name)
             raise
         self.ring.configure(config.access.keys)
         self.ring.forget_others()

@@ -113,14 +113,14 @@ API = (
     _SECURITY,
     Parameter(
         "allow",
-        checked(parse_permissions),
+        parse_permissions,
         "ping, status, replay:*, api:status, api:version, api:uptime, api:show *",
         "what callers without a key may do; comma-separated or repeated",
         repeatable=True,
     ),
     Parameter(
         "deny",
-        checked(partial(parse_permissions, deny=True)),
+        partial(parse_permissions, deny=True),
         None,
         "what nobody may do, callers with a key neither; in the same form",
         repeatable=True,
