@@ -223,7 +223,9 @@ class Access(Worker):
             user = rule.let_in(request.address, request.key)
         elif rule is not None:
             rule.refuse(verdict, request.address, request.key)
-        self._send(request.envelope, request.id, _OK if verdict == LET_IN else _NOT_NOW, user)
+        # Without a rule, because its endpoint has just gone, nobody would know whose key it is.
+        let_in = rule is not None and verdict == LET_IN
+        self._send(request.envelope, request.id, _OK if let_in else _NOT_NOW, user)
 
     def _send(self, envelope: list[bytes], request_id: bytes, status: bytes, user: str = "") -> None:
         assert self._handler is not None

@@ -29,8 +29,8 @@ ENDPOINT_RATE_BYTES = 128_000
 """The same for all peers of an endpoint together. libzmq needs 0.16 s for a megabyte, and sends nothing meanwhile."""
 
 UNFINISHED_BYTES = 16_000_000
-"""What all callers of an endpoint of the API together may have sent since the latest whole request of each. libzmq
-keeps 64 bytes for each frame of two, until the last one of a message is there."""
+"""What all callers of an endpoint of the API together may have sent that is not a whole request, or has not been taken
+yet. libzmq keeps 64 bytes for each frame of two."""
 
 STRANGERS_AT_ONCE = 200
 """Beyond so many connections, those from where nobody may come in, or nobody has yet, are ended at once: each holds a
@@ -66,7 +66,7 @@ class _Connection:
         self.address = ends.address if ends is not None else ""
         self.opened = time.monotonic()
         self.received = 0
-        self.unfinished = 0
+        self.taken = 0
         self.level = _Level(RATE_BYTES)
 
     @property
@@ -100,6 +100,7 @@ class Connections:
             self._failed = self._rule.given_up = True
         elif event == zmq.EVENT_DISCONNECTED:
             self._rule.heard.pop(value, None)
+            self._rule.taken.pop(value, None)
             self._rule.given.pop(value, None)
             self._went(self._open.pop(value) if value in self._open else _Connection(None))
         self._rule.connections = len(self._open)
@@ -107,6 +108,7 @@ class Connections:
     def _came(self, fd: int, connection: _Connection) -> None:
         self._open[fd] = connection
         self._rule.heard.pop(fd, None)
+        self._rule.taken.pop(fd, None)
         self._rule.given.pop(fd, None)
         crowded = len(self._open) > STRANGERS_AT_ONCE
         if crowded and connection.ends is not None and self._rule.is_stranger(connection.address):
@@ -140,9 +142,9 @@ class Connections:
             all_of_them: whether to look at all connections, or only at those that have just come.
         """
         if self._rule.unfinished_bytes:
-            self._cut_unfinished(all_of_them)
+            self._cut_unfinished()
             return
-        came = 0
+        came, gone = 0, 0.0
         # The newest are at the end.
         for fd, connection in reversed(self._open.items()):
             if not (all_of_them or connection.is_young):
@@ -155,43 +157,43 @@ class Connections:
             connection.level.add(new)
             if connection.level.now > BURST_BYTES or received > ALL_BYTES:
                 self._end(fd, connection, "flood")
+                gone += connection.level.now
         self._level.add(came)
+        self._level.now = max(0.0, self._level.now - gone)  # the others are not to be cut off for it
         if self._level.now > ENDPOINT_BURST_BYTES:
             self._cut_largest()
 
-    def _cut_unfinished(self, all_of_them: bool) -> None:
-        """The same for callers of the API, who may send as many requests as they like, but each must end."""
-        for fd, connection in reversed(self._open.items()):
-            if not (all_of_them or connection.is_young):
-                break
+    def _cut_unfinished(self) -> None:
+        """The same for callers of the API, who may send as many requests as they like, but each must end.
+
+        What waits until it is taken counts too: libzmq holds it.
+        """
+        total = 0.0
+        for fd, connection in self._open.items():
             if connection.ends is None:
                 continue
-            received, heard = descriptors.bytes_received(fd), self._rule.heard.get(fd, 0)
-            if heard >= connection.received:
-                connection.received = heard
-                connection.level.now = 0.0
-            connection.level.add(received - connection.received)
-            connection.received = received
-            connection.unfinished = received - heard
+            received, taken = descriptors.bytes_received(fd), self._rule.taken.get(fd, 0)
+            connection.level.add(received - connection.received - (taken - connection.taken))
+            connection.received, connection.taken = received, taken
             if connection.level.now > self._rule.unfinished_bytes:
                 self._end(fd, connection, "flood")
-        too_much = sum(each.unfinished for each in self._open.values() if each.ends is not None) - UNFINISHED_BYTES
-        if too_much > 0:
-            self._end_unfinished(too_much)
-
-    def _end_unfinished(self, too_much: int) -> None:
-        """Ends the callers that have sent most since they last asked for something, until it is so much less."""
-        known = [each for each in self._open.items() if each[1].ends is not None]
-        for fd, connection in sorted(known, key=lambda each: each[1].unfinished, reverse=True):
-            if too_much <= 0:
-                break
-            too_much -= connection.unfinished
-            if connection.level.now > self._rule.unfinished_bytes / 2:
-                self._end(fd, connection, "flood")
-            elif connection.ends is not None:
-                # Heartbeats of many hours, or requests that we are late for: it comes back at once.
+            elif received - self._rule.heard.get(fd, 0) > ALL_BYTES:
+                # Heartbeats of many hours, perhaps: it comes back at once.
                 descriptors.hang_up(fd, connection.ends)
                 connection.ends = None
+            total += connection.level.now if connection.ends is not None else 0.0
+        bound = max(UNFINISHED_BYTES, 2.0 * self._rule.unfinished_bytes)
+        if total > bound:
+            self._end_largest(total - bound / 2)
+
+    def _end_largest(self, too_much: float) -> None:
+        """Ends the callers of whom most waits, until it is so much less."""
+        known = [each for each in self._open.items() if each[1].ends is not None]
+        for fd, connection in sorted(known, key=lambda each: each[1].level.now, reverse=True):
+            if too_much <= 0 or connection.level.now <= 0:
+                break
+            too_much -= connection.level.now
+            self._end(fd, connection, "flood")
 
     def _cut_largest(self) -> None:
         """Ends those that sent most of late, until the rest is bearable."""

@@ -20,10 +20,6 @@ from freeswitch_zmq.module.worker import Worker
 
 __all__ = ["EndpointOptions", "NetworkEndpoint"]
 
-PEER_HWM = 10
-"""Messages of one peer between the network and our thread. With few of them a peer that sends without end fills less of
-the memory. (With 1 no subscription comes through CURVE: libzmq 4.3.4, 4.3.5.)"""
-
 GIVEN_UP_SECONDS = 5.0
 
 LINGER_MS = 400
@@ -125,7 +121,10 @@ class NetworkEndpoint(Worker):
         front = self._front = self._context.socket(kind)
         options = self.options
         front.set(zmq.SNDHWM, options.send_hwm)
-        front.set(zmq.RCVHWM, PEER_HWM)
+        # No bound here; what a peer sends is bounded by its bytes (`connections.py`). When what waits of a peer reaches
+        # this bound libzmq stops reading, perhaps before a heartbeat in its buffer. When that connection breaks then,
+        # and reading goes on, answering the heartbeat ends the process (seen, 4.3.4: "Assertion failed: !_io_error").
+        front.set(zmq.RCVHWM, 0)
         front.set(zmq.IPV6, int(options.ipv6))
         front.set(zmq.HANDSHAKE_IVL, options.handshake_ms)
         front.set(zmq.MAXMSGSIZE, options.max_message_bytes)

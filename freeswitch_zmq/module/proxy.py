@@ -29,6 +29,9 @@ MESSAGE_BYTES = 2048
 subscription takes time with each byte of it; a peer that came, subscribed to 60,000 bytes and went, again and again,
 kept an endpoint from sending anything else (with 2,000 nobody noticed, libzmq 4.3.4)."""
 
+RECEIVE_BUFFER = 8 * 1024
+"""Of the kernel, for each connection. Subscribers have little to say, and who floods is slowed down by it."""
+
 TRIP_AGAIN_SECONDS = 0.1
 
 
@@ -72,6 +75,7 @@ class Endpoint(NetworkEndpoint):
         self._control.bind(self._control_address)
         front = self.make_front(zmq.XPUB)
         front.set(zmq.MAXMSGSIZE, min(self.options.max_message_bytes, MESSAGE_BYTES))
+        front.set(zmq.RCVBUF, RECEIVE_BUFFER)
         front.bind(self.link.probe_address)
         self.open_front()
         self._back = self._context.socket(zmq.PAIR)

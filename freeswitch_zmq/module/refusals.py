@@ -14,8 +14,8 @@ REASONS: Mapping[str, str] = {
     "publisher": "its <key> in <access> doesn't name this publisher",
     "handshake": "it didn't speak ZeroMQ's protocol as the endpoint asks for it: with security curve it needs "
     "CURVE and this switch's public key, otherwise neither",
-    "flood": "it sent more than a subscriber has to say, or the API a request that doesn't end, or came and went without "
-    "a pause, and nobody comes in from its address for some seconds; find out what that program does",
+    "flood": "it sent more than a subscriber has to say, or the API a request that doesn't end, or came and went "
+    "without a pause, and nobody comes in from its address for some seconds; find out what that program does",
     "crowd": "too many connections were there that had not been let in yet; find out who opens them",
     "frames": "it sent a message of very many frames to the API, and was disconnected; find out what that program does",
     "forbidden": "it may not do what it asked the API for; if it is to do that, add the permission to allow, of its "

@@ -38,7 +38,9 @@ class Rule:
         conduct: how peers have behaved here.
         patience: seconds that a peer may take to be let in, `handshake-ms`.
         heard: of the API, by descriptor: the bytes that had come when the latest whole request was taken.
-        given: of the API, by descriptor: the bytes of the answers.
+        taken: of the API, by descriptor: the bytes of whole requests that were taken.
+        given: of the API, by descriptor: the bytes of the answers. These three the endpoint's thread writes, and who
+            sees a connection come and go takes them out.
         unfinished_bytes: of the API: what may come without that a request is whole and taken; 0: not the API.
         given_up: by libzmq, because the other side of a connection that we make spoke something else. It has to be made
             anew.
@@ -62,6 +64,7 @@ class Rule:
         self.conduct = Conduct()
         self.patience = 2.0
         self.heard: dict[int, int] = {}
+        self.taken: dict[int, int] = {}
         self.given: dict[int, int] = {}
         self.unfinished_bytes = 0
         self._refused_open: dict[str, tuple[int, float]] = {}

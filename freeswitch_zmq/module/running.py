@@ -140,12 +140,16 @@ class Running:
                 self._wanted(config, api),
                 [self.publications[name] for name in cut],
             )
+            if api is not None:
+                api.hold = True
             change.open_new()
             self.pump.call(lambda: self._take_up(config, added))
             if api is not None and config.api is not None:
                 api.take_up(config.api)
         except BaseException:
             self.ring.configure(old)
+            if api is not None:
+                api.hold = False
             try:
                 if change is not None:
                     change.undo()

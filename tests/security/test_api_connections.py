@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.support.esl import Esl, EslError
 from tests.support.keys import access
@@ -57,6 +60,37 @@ def test_nobody_else_is_cut_off(module_factory: ModuleFactory) -> None:
         assert sum(is_cut_off(each) for each in innocent) == 0
     assert module.api()["errors"] > 0
     module.wait(module.api, lambda now: now["connections"] == 0)
+
+
+# A caller may choose the name by which libzmq finds the connection for an answer.
+
+
+def test_under_the_name_of_one_that_is_gone_nobody_gets_its_answers(module_factory: ModuleFactory) -> None:
+    module = module_factory(configuration(api=api(ALLOW)))
+    name = [(b"Identity", b"crm")]
+    with RawCaller(module.api_endpoint(), name) as gone:
+        gone.request("api", id=7, command="msleep", args="1000")
+        module.wait(module.api, lambda now: now["pending"] == 1)
+    module.wait(module.api, lambda now: now["connections"] == 0)
+    with RawCaller(module.api_endpoint(), name) as heir:
+        assert heir.ask("ping")["result"]["protocol"] == 1
+        module.wait(module.api, lambda now: now["pending"] == 0)
+        assert heir.ask("api", command="echo", args="mine")["result"]["output"] == "mine"
+    assert module.api()["undelivered"] == 1
+
+
+def test_two_of_the_same_name_get_nothing_of_each_other(module_factory: ModuleFactory) -> None:
+    module = module_factory(configuration(api=api(ALLOW)))
+    name = [(b"Identity", b"crm")]
+    with RawCaller(module.api_endpoint(), name) as first, RawCaller(module.api_endpoint(), name) as second:
+        for number in range(100):
+            second.request("api", id=1000 + number, command="echo", args="second")
+            first.request("api", id=number, command="echo", args="first")
+            answer = first.answer()
+            assert (answer["id"], answer["result"]["output"]) == (number, "first")
+        second.socket.settimeout(0.5)
+        with pytest.raises(socket.timeout):
+            second.receive(1)
 
 
 def settled(module: Module) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Asking:
         )
 
     def caller(self, key: Optional[KeyConfig] = None) -> Caller:
-        return self.desk.caller(key.public_key.hex() if key is not None else "", HERE)
+        return self.desk.caller(key.public_key.hex() if key is not None else None, HERE)
 
     def request(self, method: str, params: Any, key: Optional[KeyConfig] = None) -> Request:
         return Request(Peer([b"peer"], -1, 0), self.caller(key), Call(method, params, 1, True))

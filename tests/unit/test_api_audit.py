@@ -80,7 +80,7 @@ def test_a_line_says_who_what_how_and_how_long(
 
 def test_a_key_is_called_by_its_name_and_this_machine_has_no_address(asking: Asking, audit: Audit) -> None:
     audit.note(ended(asking, "x", key("crm")), 0)
-    here = asking.desk.caller("", "")
+    here = asking.desk.caller(None, "")
     of_a_key = asking.desk.caller(key("crm").public_key.hex(), "")
     for caller in (here, of_a_key):
         request = ended(asking, "x")

@@ -28,7 +28,7 @@ def test_without_a_key_one_may_what_the_api_says(asking: Asking) -> None:
     assert (caller.address, caller.key) == (HERE, None)
     assert caller.grants.method("ping")
     assert not caller.grants.method("status")
-    assert asking.desk.caller("", "192.0.2.77").address == "192.0.2.77"
+    assert asking.desk.caller(None, "192.0.2.77").address == "192.0.2.77"
 
 
 def test_with_a_key_one_may_what_the_key_says_and_nothing_else(asking: Asking) -> None:

@@ -27,7 +27,7 @@ def station(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
     monkeypatch.setattr(access_module, "LOOK_SECONDS", 0.002)
     monkeypatch.setattr(access_module, "POLL_MS", 2)
     with api_station(switch, allow="api:echo *, ping", max_message_bytes=20_000) as station:
-        assert rule_of(station).unfinished_bytes == 10 * 20_000 + 1_000_000
+        assert rule_of(station).unfinished_bytes == 10 * 20_000 + 4_000_000
         rule_of(station).unfinished_bytes = UNFINISHED
         yield station
 

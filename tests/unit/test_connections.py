@@ -392,7 +392,7 @@ def asked(clock: Clock, listening: Listening) -> Listening:
 def heard(listening: Listening) -> None:
     """A whole request of each has been taken just now."""
     for fd in listening.descriptors():
-        listening.rule.heard[fd] = descriptors.bytes_received(fd)
+        listening.rule.heard[fd] = listening.rule.taken[fd] = descriptors.bytes_received(fd)
 
 
 def test_whose_requests_are_taken_may_send_any_number_of_them(
@@ -443,27 +443,21 @@ def test_who_sends_what_is_no_request_is_cut_off_alone(asked: Listening, tellers
 def test_many_with_unfinished_ones_are_ended_until_it_is_bearable(
     asked: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections_module, "UNFINISHED_BYTES", 60_000)
+    monkeypatch.setattr(connections_module, "UNFINISHED_BYTES", 10_000)
+    asked.rule.unfinished_bytes = 25_000  # all together may have twice as much
     with asked, contextlib.ExitStack() as stack:
         sources = [f"127.0.0.{number}" for number in range(11, 16)]
         peers = [stack.enter_context(RawPeer(asked.address, source=source)) for source in sources]
-        for peer, count in zip(peers, (0, 30, 10, 20, 1)):
+        for peer, count in zip(peers, (0, 24, 10, 20, 1)):
             peer.shake_hands()
             flood(peer, count)
             assert peer.heard()
         asked.cut_floods()
-        # Only of the one that has sent much is anything told.
-        assert asked.refused() == {"flood": (1, "127.0.0.12")}
+        # Those that have sent most, until there is half of what may be.
+        assert asked.refused() == {"flood": (2, "127.0.0.14")}
         peers[1].rest()
-        asked.wait_connections(4)
-        monkeypatch.setattr(connections_module, "UNFINISHED_BYTES", 25_000)
-        asked.cut_floods()
-        assert asked.refused() == {"flood": (1, "127.0.0.12")}
         peers[3].rest()
         asked.wait_connections(3)
-        # Those whose requests were taken since have none.
-        heard(asked)
-        monkeypatch.setattr(connections_module, "UNFINISHED_BYTES", 1000)
         asked.cut_floods()
         assert len(asked.descriptors()) == 3
 
@@ -497,6 +491,7 @@ def test_what_was_known_of_a_descriptor_is_not_the_next_ones(asked: Listening) -
                 asked.wait_connections(1)
                 [fd] = asked.descriptors()
                 assert fd not in asked.rule.heard
+                assert fd not in asked.rule.taken
                 assert fd not in asked.rule.given
                 flood(peer, 60)
                 assert peer.heard()
@@ -505,7 +500,7 @@ def test_what_was_known_of_a_descriptor_is_not_the_next_ones(asked: Listening) -
                 peer.rest()
             asked.wait_connections(0)
             # As the endpoint may leave it, which hears of the end later.
-            asked.rule.heard[fd] = asked.rule.given[fd] = 10**9
+            asked.rule.heard[fd] = asked.rule.taken[fd] = asked.rule.given[fd] = 10**9
 
 
 def test_what_is_known_of_a_descriptor_ends_with_its_connection(listening: Listening) -> None:
@@ -514,9 +509,9 @@ def test_what_is_known_of_a_descriptor_ends_with_its_connection(listening: Liste
             peer.shake_hands()
             listening.wait_connections(1)
             [fd] = listening.descriptors()
-            listening.rule.heard[fd] = listening.rule.given[fd] = 1
+            listening.rule.heard[fd] = listening.rule.taken[fd] = listening.rule.given[fd] = 1
         listening.wait_connections(0)
-        assert (listening.rule.heard, listening.rule.given) == ({}, {})
+        assert (listening.rule.heard, listening.rule.taken, listening.rule.given) == ({}, {}, {})
 
 
 # Who comes too often.

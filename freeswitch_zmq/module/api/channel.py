@@ -20,6 +20,12 @@ from freeswitch_zmq.module.schema import AccessConfig, ApiConfig, Settings
 __all__ = ["Channel", "api_options"]
 
 
+UNFINISHED_MESSAGES = 10
+UNFINISHED_BYTES = 4_000_000
+"""What a caller may have sent that is not a whole request, or has not been taken yet: so many messages of the largest
+size, and so many bytes (some ten thousand requests of usual size)."""
+
+
 class Channel(EndpointGroup):
     """Opened and closed by `running.Running`.
 
@@ -29,6 +35,10 @@ class Channel(EndpointGroup):
         access: lets callers in.
         ring: the keys.
         on_error: called with an exception that was caught.
+
+    Attributes:
+        hold: whether endpoints that are opened now wait for `take_up` before they take requests: what is allowed until
+            then was meant for others.
     """
 
     def __init__(
@@ -44,6 +54,7 @@ class Channel(EndpointGroup):
         self._context = context
         self._on_error = on_error
         self._of_closed = Counters()
+        self.hold = False
 
     @property
     def config(self) -> ApiConfig:
@@ -56,14 +67,19 @@ class Channel(EndpointGroup):
     def take_up(self, config: ApiConfig) -> None:
         """Other permissions, addresses and limits from now on."""
         self.desk.configure(config)
+        self.hold = False
         for endpoint in self.endpoints:
+            assert isinstance(endpoint, ApiEndpoint)
             endpoint.let_in(config.apply_inbound_acl)
+            endpoint.release()
 
     def make_endpoint(self, options: EndpointOptions, rule: Optional[Rule]) -> ApiEndpoint:
         """See `EndpointGroup`."""
         if rule is not None:
-            rule.unfinished_bytes = 10 * options.max_message_bytes + 1_000_000
-        return ApiEndpoint(self._context, options, self._access, rule, self.desk, self.refusals, self._on_error)
+            rule.unfinished_bytes = UNFINISHED_MESSAGES * options.max_message_bytes + UNFINISHED_BYTES
+        endpoint = ApiEndpoint(self._context, options, self._access, rule, self.desk, self.refusals, self._on_error)
+        endpoint.held = self.hold
+        return endpoint
 
     def forget_endpoint(self, endpoint: NetworkEndpoint) -> None:
         """See `EndpointGroup`."""

@@ -67,15 +67,15 @@ class Desk:
         """What stands in the file."""
         return self._book.config
 
-    def caller(self, user_id: str, address: str) -> Caller:
+    def caller(self, user_id: Optional[str], address: str) -> Caller:
         """Who that is.
 
         Args:
-            user_id: as access control gave it to libzmq: the public key in hex, empty without one.
+            user_id: as access control gave it to libzmq: the public key in hex; None where no keys are asked for.
             address: the peer's.
         """
         book = self._book
-        if not user_id:
+        if user_id is None:
             return Caller(address, None, book.grants)
         key = self._ring.find(bytes.fromhex(user_id))
         if key is None:  # taken away since it connected

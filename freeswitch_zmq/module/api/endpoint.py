@@ -19,6 +19,7 @@ from freeswitch_zmq.jsonrpc import (
     INVALID_REQUEST,
     TIMEOUT,
     Call,
+    Id,
     RpcError,
     failure,
     parse_call,
@@ -42,11 +43,19 @@ __all__ = ["API_SEND_HWM", "ApiEndpoint"]
 API_SEND_HWM = 10_000
 """Answers that wait for one slow caller, before further ones are dropped and counted."""
 
-RECEIVE_BUFFER = 256 * 1024
+NAME_BYTES = 255
+"""The longest name that ZeroMQ gives to a hop of an envelope."""
+
+CURVE_BYTES = 33
+LONG_FRAME = 256
+"""What encryption adds to a frame, and from which size on its length is told in 9 bytes instead of 2 (ZMTP 3.1)."""
+
+RECEIVE_BUFFER = 64 * 1024
 """Of the kernel, for each connection: what a caller can have sent without our thread having looked at it."""
 
 AT_ONCE = 100
-"""Requests taken in a row before answers of commands are looked at."""
+AT_ONCE_SECONDS = 0.02
+"""Requests taken in a row, and the time for it, before answers of commands are looked at."""
 
 FRAMES_AT_MOST = 16
 """Of a request: an envelope of several hops, and the object."""
@@ -78,6 +87,7 @@ class ApiEndpoint(NetworkEndpoint):
 
     Attributes:
         counters: what became of the requests.
+        held: it takes no requests yet, until `release`.
     """
 
     def __init__(
@@ -95,7 +105,7 @@ class ApiEndpoint(NetworkEndpoint):
         self._desk = desk
         self._refusals = refusals
         self._audit = Audit()
-        self._heard: dict[int, int] = rule.heard if rule is not None else {}
+        self.held = False
         self._unread = Unread(rule.given if rule is not None else {})
         self._waiting: dict[int, Request] = {}
         self._next_deadline = float("inf")
@@ -122,19 +132,26 @@ class ApiEndpoint(NetworkEndpoint):
                 except BlockingIOError:  # it rings loud enough
                     pass
 
+    def release(self) -> None:
+        """From any thread: it takes requests from now on."""
+        self.held = False
+        self.wake()
+
     def run(self) -> None:
         """See `Worker`."""
         assert self._front is not None
-        poller = zmq.Poller()
+        poller, bell_alone = zmq.Poller(), zmq.Poller()
         poller.register(self._front, zmq.POLLIN)
         poller.register(self._bell, zmq.POLLIN)
+        bell_alone.register(self._bell, zmq.POLLIN)
         while not self.stopping:
             try:
-                if self._bell in dict(poller.poll(self._wait_ms())):
+                if self._bell in dict((bell_alone if self.held else poller).poll(self._wait_ms())):
                     self._quiet()
                 self._take_outputs()
                 self._give_up(time.monotonic())
-                self._take_requests(self._take)
+                if not self.held:
+                    self._take_requests(self._take)
             except Exception as error:  # noqa: BLE001  # survived and reported
                 self.on_error(error)
                 time.sleep(0.01)  # one that comes back each time must not eat a processor
@@ -161,12 +178,17 @@ class ApiEndpoint(NetworkEndpoint):
 
     def _take_requests(self, take: Callable[[Frames], None]) -> bool:
         """Whether there may be more."""
+        until = time.monotonic() + AT_ONCE_SECONDS
         for _ in range(AT_ONCE):
+            if self.stopping and take == self._take:
+                return True
             frames = self._receive()
             if frames is None:
                 return False
             if frames:
                 take(frames)
+            if time.monotonic() > until:
+                return True
         return True
 
     def _receive(self) -> Optional[Frames]:
@@ -209,8 +231,9 @@ class ApiEndpoint(NetworkEndpoint):
         last = frames[-1]
         envelope, body = _split(frames)
         fd = _fd(last)
-        if fd >= 0:
-            self._heard[fd] = descriptors.bytes_received(fd)
+        if fd >= 0 and self.rule is not None:
+            self.rule.heard[fd] = descriptors.bytes_received(fd)
+            self.rule.taken[fd] = self.rule.taken.get(fd, 0) + self._size_of(frames)
         peer = Peer.at(envelope, fd)
         try:
             if body is None:
@@ -218,13 +241,19 @@ class ApiEndpoint(NetworkEndpoint):
             call = parse_call(body)
         except RpcError as error:
             self._count_error(error.code)
-            self._send(peer, failure(error, error.id))
+            self._give(peer, error.id, failure(error, error.id))
             return
         # Elsewhere this is what the peer says of itself.
-        user_id = _property(last, "User-Id") if self.options.curve is not None else ""
+        user_id = _property(last, "User-Id") if self.options.curve is not None else None
         address = _property(last, "Peer-Address") if self.address.startswith(("tcp://", "ipc://")) else ""
         caller = self._desk.caller(user_id, address)
         self._handle(Request(peer, caller, call))
+
+    def _size_of(self, frames: Frames) -> int:
+        """The bytes that a message came in: ZMTP adds some to each frame, and CURVE more. The first is libzmq's own."""
+        around = CURVE_BYTES if self.options.curve is not None else 0
+        sizes = [len(frame) + around for frame in frames[1:]]
+        return sum(size + (2 if size < LONG_FRAME else 9) for size in sizes)
 
     def _handle(self, request: Request) -> None:
         self.counters.notifications += not request.call.wants_answer
@@ -299,16 +328,18 @@ class ApiEndpoint(NetworkEndpoint):
     def _answer(self, request: Request, answer: bytes) -> bool:
         """Gives an answer to whom it belongs; False: that wasn't possible."""
         if request.peer.is_there and self._desk.still_knows(request.caller):
-            if self._unread.has_room(request.peer.fd, len(answer)):
-                return self._send(request.peer, answer)
-            if self._unread.has_room_for_a_word(request.peer.fd):
-                done = "what was asked for is done, and its answer dropped: the earlier ones have not been read"
-                self._hand_over(request.peer, failure(RpcError(INTERNAL_ERROR, done, {"done": True}), request.call.id))
+            return self._give(request.peer, request.call.id, answer)
         self.counters.undelivered += 1
         return False
 
-    def _send(self, peer: Peer, answer: bytes) -> bool:
-        given = self._hand_over(peer, answer)
+    def _give(self, peer: Peer, id: Id, answer: bytes) -> bool:
+        """The same, whoever it is."""
+        given = False
+        if self._unread.has_room(peer.fd, len(answer) + peer.size):
+            given = self._hand_over(peer, answer)
+        elif self._unread.has_room_for_a_word(peer.fd):
+            done = "what was asked for is done, and its answer dropped: the earlier ones have not been read"
+            self._hand_over(peer, failure(RpcError(INTERNAL_ERROR, done, {"done": True}), id))
         self.counters.undelivered += not given
         return given
 
@@ -317,7 +348,7 @@ class ApiEndpoint(NetworkEndpoint):
         assert self._front is not None
         try:
             self._front.send_multipart([*peer.envelope, answer], zmq.NOBLOCK)
-            self._unread.add(peer.fd, len(answer))
+            self._unread.add(peer.fd, len(answer) + peer.size)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
@@ -345,7 +376,7 @@ class ApiEndpoint(NetworkEndpoint):
         error = stopping()
         self._count_error(error.code)
         if call.wants_answer:
-            self._send(Peer.at(envelope, _fd(frames[-1])), failure(error, call.id))
+            self._give(Peer.at(envelope, _fd(frames[-1])), call.id, failure(error, call.id))
 
 
 def _split(frames: Frames) -> tuple[list[bytes], Optional[bytes]]:
@@ -355,6 +386,8 @@ def _split(frames: Frames) -> tuple[list[bytes], Optional[bytes]]:
     object alone.
     """
     parts = [frame.bytes for frame in frames]
+    if any(len(part) > NAME_BYTES for part in parts[1:-1]):
+        return parts[:1], None
     for at in range(1, len(parts)):
         if not parts[at]:
             rest = parts[at + 1 :]

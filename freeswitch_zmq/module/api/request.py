@@ -45,6 +45,11 @@ class Peer(NamedTuple):
         return cls(envelope, fd, _inode(fd))
 
     @property
+    def size(self) -> int:
+        """Bytes of the envelope."""
+        return sum(map(len, self.envelope[1:]))
+
+    @property
     def is_there(self) -> bool:
         """Whether it is still the same connection: whoever connects under a name that has become free must not get
         what another one asked for.
