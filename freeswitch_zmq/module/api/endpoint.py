@@ -386,10 +386,10 @@ def _split(frames: Frames) -> tuple[list[bytes], Optional[bytes]]:
     object alone.
     """
     parts = [frame.bytes for frame in frames]
-    if any(len(part) > NAME_BYTES for part in parts[1:-1]):
-        return parts[:1], None
     for at in range(1, len(parts)):
         if not parts[at]:
+            if any(len(part) > NAME_BYTES for part in parts[1:at]):
+                return parts[:1], None
             rest = parts[at + 1 :]
             return parts[: at + 1], rest[0] if len(rest) == 1 else None
     return parts[:1], parts[1] if len(parts) == 2 else None  # who, and the object
