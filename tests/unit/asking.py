@@ -119,13 +119,15 @@ class Asking:
 CORE_UUID = "5b1f1c1e-0c6b-4f43-9b3c-9a0c1f6c7a11"
 
 
-def api_station(switch: FakeSwitch, access: str = "", **params: Any) -> Station:
+def api_station(
+    switch: FakeSwitch, access: str = "", publisher_params: Optional[dict[str, Any]] = None, **params: Any
+) -> Station:
     """One with an API that has these params, by default on a free port of 127.0.0.1."""
     switch.answers.setdefault("global_getvar core_uuid", CORE_UUID)
     switch.answers.setdefault("echo", lambda command: command.partition(" ")[2])
     switch.answers.setdefault("slow", "")
     switch.deaf.add("slow")
-    return Station(switch, publisher(*local()), access=access, api=api(*local(**params)))
+    return Station(switch, publisher(*local(**(publisher_params or {}))), access=access, api=api(*local(**params)))
 
 
 def jobs(switch: FakeSwitch, command: str = "slow") -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Union
 
@@ -373,3 +374,41 @@ def test_an_answer_that_is_dropped_counts_once(switch: FakeSwitch, monkeypatch: 
             lazy.send(frame(request("status", number)))
         counted = station.counted(requests=30, succeeded=30)
         assert 0 < counted["undelivered"] < 30
+
+
+@pytest.mark.parametrize("what", ["an id", "an envelope"])
+def test_what_is_only_sent_back_is_bounded_too(station: Station, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr(unread_module, "OF_ONE_BYTES", 200_000)
+    monkeypatch.setattr(unread_module, "LITTLE_BYTES", 10_000)
+    monkeypatch.setattr(unread_module, "WORDS_BYTES", 1000)
+    if what == "an id":
+        raw, count = frame(json.dumps({"id": "x" * 30_000}).encode()), 60
+    else:
+        hops = b"".join(frame(b"h" * 255, MORE) for _ in range(13))
+        raw, count = hops + frame(b"", MORE) + frame(request("ping", 1)), 600
+    with lazy_peer(station) as lazy:
+        for _ in range(count):
+            lazy.send(raw)
+        counted = station.counted(requests=count)
+    # What the kernel takes for it, and what may be unread.
+    assert counted["undelivered"] > count / 2, counted
+
+
+def test_a_stop_waits_for_no_replays(switch: FakeSwitch) -> None:
+    with api_station(switch, publisher_params={"replay_mb": 500}, allow="replay:*") as station:
+        part = station.publication().publisher
+        assert part.ring is not None
+        for number in range(1, 300_000):
+            part.ring.add(number, b'{"Event-Name":"API"}')
+        rare = {"publisher": "default", "epoch": str(part.epoch), "first": 1, "names": ["CUSTOM"]}
+        with Caller(station.asked_at(), zmq.DEALER) as caller:
+            for _ in range(500):
+                caller.send("replay", rare)
+            page = caller.receive()["result"]
+            assert page["events"] == []
+            assert 1 < page["next"] < 300_000
+            began = time.monotonic()
+            station.running.close()
+            assert time.monotonic() - began < 3.0
+            codes = {answer.get("error", {}).get("code", 0) for answer in caller.answers(499).values()}
+            assert codes == {0, SHUTTING_DOWN}

@@ -14,8 +14,10 @@ import zmq.utils.monitor
 
 from freeswitch_zmq.errors import StartError
 from freeswitch_zmq.jsonrpc import BUSY, FORBIDDEN, SHUTTING_DOWN, TIMEOUT
+from freeswitch_zmq.module.api.channel import Channel
 from freeswitch_zmq.module.api.endpoint import ApiEndpoint
 from freeswitch_zmq.module.endpoint import NetworkEndpoint
+from freeswitch_zmq.module.schema import ApiConfig
 from tests.support.caller import Caller
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber
@@ -407,6 +409,28 @@ def test_keys_that_may_do_something_where_nobody_asks_for_them_are_told_of(switc
         assert station.running.warnings() == ["the allow of a <key> (crm) has no effect: there is no <api>"]
         station.reload(publisher(*local()), access=section, api=on(ANY, security="curve"))
         assert station.running.warnings() == []
+
+
+def test_where_it_is_opened_anew_nobody_is_served_before_the_new_permissions_count(
+    switch: FakeSwitch, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with api_station(switch, allow="ping, api:echo *") as station:
+        answers: list[object] = []
+        with Caller(f"tcp://127.0.0.1:{port}", zmq.DEALER) as early:
+            early.send("api", {"command": "echo", "args": "x"})
+            take_up = Channel.take_up
+
+            def later(channel: Channel, config: ApiConfig) -> None:
+                assert not early.socket.poll(300)
+                answers.append(channel.counted()["requests"])
+                take_up(channel, config)
+
+            monkeypatch.setattr(Channel, "take_up", later)
+            station.reload(publisher(*local()), api=on(f"tcp://127.0.0.1:{port}", allow=["ping"]))
+            assert answers == [0]
+            assert early.receive()["error"]["code"] == FORBIDDEN
+            early.send("ping")
+            assert early.receive()["result"]["protocol"] == 1
 
 
 def test_nothing_piles_up(switch: FakeSwitch, port: int) -> None:
