@@ -19,15 +19,16 @@ class RawCaller(RawPeer):
     Args:
         endpoint: of the API.
         properties: what it says of itself, beside that it is a DEALER.
+        source: the address to come from; the system's choice by default.
     """
 
-    def __init__(self, endpoint: str, properties: Iterable[Property] = ()) -> None:
+    def __init__(self, endpoint: str, properties: Iterable[Property] = (), source: str = "") -> None:
         if endpoint.startswith("ipc://"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(10.0)
             self.socket.connect(endpoint[len("ipc://") :])
         else:
-            super().__init__(endpoint)
+            super().__init__(endpoint, source)
         try:
             self._come_in(properties)
         except BaseException:
