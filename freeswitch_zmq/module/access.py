@@ -159,7 +159,7 @@ class Access(Worker):
     def _wait_ms(self) -> int:
         if self._asked:
             return ASKING_MS
-        busy = any(connections.has_young for connections in self._watched.values())
+        busy = any(connections.has_any for connections in self._watched.values())
         return round(GLANCE_SECONDS * 1000) if busy else POLL_MS
 
     def _take_changes(self) -> None:

@@ -36,6 +36,9 @@ STRANGERS_AT_ONCE = 200
 """Beyond so many connections, those from where nobody may come in, or nobody has yet, are ended at once: each holds a
 file descriptor of FreeSWITCH's until it has been refused, and for handshake-ms after that."""
 
+LOOK_AT_ALL = 500
+"""Up to so many connections all are looked at each time: in a quarter of a second one could send very much."""
+
 YOUNG_SECONDS = 1.0
 """Connections that have just come are looked at each time: some go before the next look at all of them."""
 
@@ -130,10 +133,9 @@ class Connections:
             self._rule.conduct.came_and_went(connection.address)
 
     @property
-    def has_young(self) -> bool:
-        """Whether one has just come."""
-        newest = next(reversed(self._open.values()), None)
-        return newest is not None and newest.is_young
+    def has_any(self) -> bool:
+        """Whether there is one that can be looked at."""
+        return bool(self._open)
 
     def cut_floods(self, all_of_them: bool) -> None:
         """Ends connections whose peers send more than a subscriber has to say.
@@ -144,6 +146,7 @@ class Connections:
         if self._rule.unfinished_bytes:
             self._cut_unfinished()
             return
+        all_of_them = all_of_them or len(self._open) <= LOOK_AT_ALL
         came, gone = 0, 0.0
         # The newest are at the end.
         for fd, connection in reversed(self._open.items()):
@@ -172,7 +175,9 @@ class Connections:
         for fd, connection in self._open.items():
             if connection.ends is None:
                 continue
-            received, taken = descriptors.bytes_received(fd), self._rule.taken.get(fd, 0)
+            # In this order: what was taken had been received.
+            taken = self._rule.taken.get(fd, 0)
+            received = descriptors.bytes_received(fd)
             connection.level.add(received - connection.received - (taken - connection.taken))
             connection.received, connection.taken = received, taken
             if connection.level.now > self._rule.unfinished_bytes:

@@ -29,7 +29,7 @@ MESSAGE_BYTES = 2048
 subscription takes time with each byte of it; a peer that came, subscribed to 60,000 bytes and went, again and again,
 kept an endpoint from sending anything else (with 2,000 nobody noticed, libzmq 4.3.4)."""
 
-RECEIVE_BUFFER = 8 * 1024
+RECEIVE_BUFFER = 2 * 1024
 """Of the kernel, for each connection. Subscribers have little to say, and who floods is slowed down by it."""
 
 TRIP_AGAIN_SECONDS = 0.1

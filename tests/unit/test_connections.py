@@ -67,10 +67,6 @@ class Listening(contextlib.ExitStack):
         self.update()
         self._connections.cut_floods(all_of_them)
 
-    def has_young(self) -> bool:
-        self.update()
-        return self._connections.has_young
-
     def end_all(self) -> None:
         self.update()
         self._connections.end_all()
@@ -308,14 +304,13 @@ def test_however_slowly_nobody_sends_without_end_on_one_connection(
 
 
 def test_those_that_have_just_come_are_looked_at_more_often(
-    clock: Clock, listening: Listening, tellers: tuple[RawPeer, RawPeer]
+    clock: Clock, listening: Listening, tellers: tuple[RawPeer, RawPeer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert listening.has_young()
+    monkeypatch.setattr(connections_module, "LOOK_AT_ALL", 1)  # where there are many
+    listening.cut_floods()
     clock.now += connections_module.YOUNG_SECONDS + 0.1
-    assert not listening.has_young()
     with RawPeer(listening.address, source="127.0.0.9") as young:
         young.shake_hands()
-        assert listening.has_young()
         for peer in (tellers[0], young):
             flood(peer, 80)
             listening.received(80)

@@ -23,7 +23,7 @@ __all__ = ["Channel", "api_options"]
 UNFINISHED_MESSAGES = 10
 UNFINISHED_BYTES = 4_000_000
 """What a caller may have sent that is not a whole request, or has not been taken yet: so many messages of the largest
-size, and so many bytes (some ten thousand requests of usual size)."""
+size, and so many bytes (some twenty thousand requests of usual size)."""
 
 
 class Channel(EndpointGroup):
