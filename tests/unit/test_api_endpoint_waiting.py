@@ -411,4 +411,5 @@ def test_a_stop_waits_for_no_replays(switch: FakeSwitch) -> None:
             station.running.close()
             assert time.monotonic() - began < 3.0
             codes = {answer.get("error", {}).get("code", 0) for answer in caller.answers(499).values()}
-            assert codes == {0, SHUTTING_DOWN}
+            assert SHUTTING_DOWN in codes
+            assert codes <= {0, SHUTTING_DOWN}
