@@ -34,9 +34,6 @@ some 3 µs for each connection."""
 AT_ONCE = 1000
 """Messages taken from one socket in a row."""
 
-SECOND_THREAD_SECONDS = 0.001
-"""How long it may take until one I/O thread of libzmq has told of a connection that another one asks about."""
-
 ZAP_ADDRESS = "inproc://zeromq.zap.01"  # given by ZeroMQ RFC 27
 _OK = b"200"
 # libzmq lets a peer that is refused with 300 try again by itself; after 400 it never would, not even when an admin
@@ -77,7 +74,6 @@ class Access(Worker):
         self.rules: dict[str, Rule] = {}
         self._context = context
         self._lists = Lists(commands, on_error)
-        self._guests: list[tuple[_Request, Rule, str]] = []
         self._asked = 0
         self._looked = self._glanced = 0.0
         self._handler: Socket | None = None
@@ -150,34 +146,15 @@ class Access(Worker):
                 self._take(monitor, connections.update)
         while self._lists.answered:
             self._take_answer(self._lists.answered.popleft())
-        if self._guests:
-            self._welcome()
 
     @staticmethod
-    def _take(socket: Socket, handle: Callable[[list[bytes]], None]) -> bool:
-        """Whether there may be more."""
+    def _take(socket: Socket, handle: Callable[[list[bytes]], None]) -> None:
         for _ in range(AT_ONCE):
             try:
                 frames = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                return False
+                break
             handle(frames)
-        return True
-
-    def _welcome(self) -> None:
-        """Lets callers of the API in. The number of connections so far tells each apart from those that come later.
-
-        Its own must be among them, so first comes what libzmq has told.
-        """
-        guests, self._guests = self._guests, []
-        if self._context.get(zmq.IO_THREADS) != 1:
-            time.sleep(SECOND_THREAD_SECONDS)
-        self._take_changes()
-        for monitor, connections in self._watched.items():
-            while self._take(monitor, connections.update):
-                pass
-        for request, rule, key in guests:
-            self._send(request.envelope, request.id, _OK, f"{rule.accepted} {key}")
 
     def _wait_ms(self) -> int:
         if self._asked:
@@ -244,9 +221,6 @@ class Access(Worker):
         rule, user = self.rules.get(request.domain), ""
         if rule is not None and verdict == LET_IN:
             user = rule.let_in(request.address, request.key)
-            if rule.publisher is None:
-                self._guests.append((request, rule, user))
-                return
         elif rule is not None:
             rule.refuse(verdict, request.address, request.key)
         # Without a rule, because its endpoint has just gone, nobody would know whose key it is.

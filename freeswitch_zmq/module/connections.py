@@ -102,7 +102,6 @@ class Connections:
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self._failed = self._rule.given_up = True
         elif event == zmq.EVENT_DISCONNECTED:
-            self._rule.came.pop(value, None)
             self._rule.heard.pop(value, None)
             self._rule.taken.pop(value, None)
             self._rule.given.pop(value, None)
@@ -111,8 +110,6 @@ class Connections:
 
     def _came(self, fd: int, connection: _Connection) -> None:
         self._open[fd] = connection
-        self._rule.accepted += 1
-        self._rule.came[fd] = self._rule.accepted
         self._rule.heard.pop(fd, None)
         self._rule.taken.pop(fd, None)
         self._rule.given.pop(fd, None)

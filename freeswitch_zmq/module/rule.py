@@ -37,8 +37,6 @@ class Rule:
         connections: peers that are connected or about to be.
         conduct: how peers have behaved here.
         patience: seconds that a peer may take to be let in, `handshake-ms`.
-        accepted: connections that libzmq has told of.
-        came: by descriptor, which of these it is now: the first, second …
         heard: of the API, by descriptor: the bytes that had come when the latest whole request was taken.
         taken: of the API, by descriptor: the bytes of whole requests that were taken.
         given: of the API, by descriptor: the bytes of the answers. These three the endpoint's thread writes, and who
@@ -65,8 +63,6 @@ class Rule:
         self.given_up = False
         self.conduct = Conduct()
         self.patience = 2.0
-        self.accepted = 0
-        self.came: dict[int, int] = {}
         self.heard: dict[int, int] = {}
         self.taken: dict[int, int] = {}
         self.given: dict[int, int] = {}

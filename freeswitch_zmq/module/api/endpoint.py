@@ -106,7 +106,6 @@ class ApiEndpoint(NetworkEndpoint):
         self._refusals = refusals
         self._audit = Audit()
         self.held = False
-        self._came: dict[int, int] = rule.came if rule is not None else {}
         self._unread = Unread(rule.given if rule is not None else {})
         self._waiting: dict[int, Request] = {}
         self._next_deadline = float("inf")
@@ -235,8 +234,7 @@ class ApiEndpoint(NetworkEndpoint):
         if fd >= 0 and self.rule is not None:
             self.rule.heard[fd] = descriptors.bytes_received(fd)
             self.rule.taken[fd] = self.rule.taken.get(fd, 0) + self._size_of(frames)
-        number, user_id = self._known(last)
-        peer = Peer.at(envelope, fd, number)
+        peer = Peer.at(envelope, fd)
         try:
             if body is None:
                 raise RpcError(INVALID_REQUEST, "a request is one JSON object, after an empty frame or alone")
@@ -245,16 +243,11 @@ class ApiEndpoint(NetworkEndpoint):
             self._count_error(error.code)
             self._give(peer, error.id, failure(error, error.id))
             return
+        # Elsewhere this is what the peer says of itself.
+        user_id = _property(last, "User-Id") if self.options.curve is not None else None
         address = _property(last, "Peer-Address") if self.address.startswith(("tcp://", "ipc://")) else ""
         caller = self._desk.caller(user_id, address)
         self._handle(Request(peer, caller, call))
-
-    def _known(self, frame: zmq.Frame) -> tuple[int, Optional[str]]:
-        """What access control said of the connection: its number (0: nobody counts), and its key where it needs one."""
-        if not self.options.guarded:  # what stands there is what the peer says of itself
-            return 0, None
-        number, _, key = _property(frame, "User-Id").partition(" ")
-        return int(number), key if self.options.curve is not None else None
 
     def _size_of(self, frames: Frames) -> int:
         """The bytes that a message came in: ZMTP adds some to each frame, and CURVE more. The first is libzmq's own."""
@@ -334,7 +327,7 @@ class ApiEndpoint(NetworkEndpoint):
 
     def _answer(self, request: Request, answer: bytes) -> bool:
         """Gives an answer to whom it belongs; False: that wasn't possible."""
-        if request.peer.is_there(self._came) and self._desk.still_knows(request.caller):
+        if request.peer.is_there and self._desk.still_knows(request.caller):
             return self._give(request.peer, request.call.id, answer)
         self.counters.undelivered += 1
         return False
@@ -353,18 +346,14 @@ class ApiEndpoint(NetworkEndpoint):
     def _hand_over(self, peer: Peer, answer: bytes) -> bool:
         """False: the peer is gone, or API_SEND_HWM answers wait for it."""
         assert self._front is not None
-        yours, nobodys = [*peer.envelope[1:], answer], [*peer.envelope[1:], _NOBODYS]
         try:
-            self._front.send(peer.envelope[0], zmq.NOBLOCK | zmq.SNDMORE)
+            self._front.send_multipart([*peer.envelope, answer], zmq.NOBLOCK)
+            self._unread.add(peer.fd, len(answer) + peer.size)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
             return False
-        # Now it is settled which connection gets it. It may be another one that has just taken the name.
-        there = peer.is_there(self._came)
-        self._front.send_multipart(yours if there else nobodys, zmq.NOBLOCK)
-        self._unread.add(peer.fd, len(answer) + peer.size)
-        return there
+        return True
 
     def _say_goodbye(self) -> None:
         """At a stop: everybody who waits is told."""
@@ -387,8 +376,7 @@ class ApiEndpoint(NetworkEndpoint):
         error = stopping()
         self._count_error(error.code)
         if call.wants_answer:
-            number, _ = self._known(frames[-1])
-            self._give(Peer.at(envelope, _fd(frames[-1]), number), call.id, failure(error, call.id))
+            self._give(Peer.at(envelope, _fd(frames[-1])), call.id, failure(error, call.id))
 
 
 def _split(frames: Frames) -> tuple[list[bytes], Optional[bytes]]:
@@ -421,9 +409,6 @@ def _property(frame: zmq.Frame, name: str) -> str:
         return str(frame.get(name))
     except zmq.ZMQError:
         return ""
-
-
-_NOBODYS = failure(RpcError(INTERNAL_ERROR, "this was to be an answer for another connection"), None)
 
 
 def _unexpected() -> RpcError:

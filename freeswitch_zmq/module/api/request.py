@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from freeswitch_zmq.grants import Grants
@@ -33,36 +32,29 @@ class Peer(NamedTuple):
     Attributes:
         envelope: the frames before the answer.
         fd: of the connection that the request came from, -1: it has none.
-        inode: of that connection, which tells it from another that gets the same descriptor.
-        number: connections that there had been when it was let in, its own included; 0 where nobody counts them.
+        inode: of that connection, which tells it from another that got the same descriptor.
     """
 
     envelope: list[bytes]
     fd: int
     inode: int
-    number: int = 0
 
     @classmethod
-    def at(cls, envelope: list[bytes], fd: int, number: int) -> Peer:
+    def at(cls, envelope: list[bytes], fd: int) -> Peer:
         """The peer whose message was taken just now."""
-        return cls(envelope, fd, _inode(fd), number)
+        return cls(envelope, fd, _inode(fd))
 
     @property
     def size(self) -> int:
         """Bytes of the envelope."""
         return sum(map(len, self.envelope[1:]))
 
-    def is_there(self, came: Mapping[int, int]) -> bool:
+    @property
+    def is_there(self) -> bool:
         """Whether it is still the same connection: whoever connects under a name that has become free must not get
         what another one asked for.
-
-        Args:
-            came: by descriptor, which of all connections it is. A later one may have had the descriptor, and so given
-                the inode, before the message was taken.
         """
-        if _inode(self.fd) != self.inode:
-            return False
-        return not self.number or came.get(self.fd, self.number + 1) <= self.number
+        return _inode(self.fd) == self.inode
 
 
 class Request:
