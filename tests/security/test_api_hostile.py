@@ -35,7 +35,8 @@ def fsapi(session, stream, env, args):
 
 @pytest.fixture
 def module(module_factory: ModuleFactory) -> Module:
-    return module_factory(configuration(publisher(("replay-mb", "20")), api=api(("allow", ALLOW))))
+    given = (("allow", ALLOW), ("handshake-ms", "500"))
+    return module_factory(configuration(publisher(("replay-mb", "20")), api=api(*given)))
 
 
 class Case(NamedTuple):
@@ -45,6 +46,19 @@ class Case(NamedTuple):
     megabytes: float = 160
 
 
+REFUSED = (
+    b'{"jsonrpc":',
+    b"[" * 60_000,
+    request("api", command="system", args="true"),
+    request("sendevent", name="SHUTDOWN"),
+    request("api", command="echo", args="\n"),
+)
+
+
+def floods_of_what_is_refused(endpoint: str) -> list[int]:
+    return [flood(endpoint, raw, 0.25) for raw in REFUSED]
+
+
 CASES = {
     "what isn't ZeroMQ": Case(attacks.garbage),
     "half-open handshakes": Case(partial(attacks.half_open, count=300)),
@@ -52,12 +66,9 @@ CASES = {
     "100,000 frames in one message": Case(api_attacks.many_frames, 60),
     "messages without end": Case(partial(api_attacks.unfinished, callers=12, frames=700_000), 600),
     "pings": Case(partial(flood, raw=request("ping"))),
-    "broken JSON": Case(partial(flood, raw=b'{"jsonrpc":')),
-    "JSON that is too deep": Case(partial(flood, raw=b"[" * 60_000), 60),
+    "pings, however many wait": Case(partial(flood, raw=request("ping"), bounded=False)),
     "64 KB of nothing": Case(partial(flood, raw=request("ping", x="x" * 64_000)), 60),
-    "forbidden commands": Case(partial(flood, raw=request("api", command="system", args="true"))),
-    "forbidden events": Case(partial(flood, raw=request("sendevent", name="SHUTDOWN"))),
-    "wrong params": Case(partial(flood, raw=request("api", command="echo", args="\n"))),
+    "what is refused": Case(floods_of_what_is_refused),
     "status": Case(partial(flood, raw=request("status"))),
     "1,000 callers at once": Case(api_attacks.crowd, 120),
     "coming and going": Case(api_attacks.come_and_go),
@@ -119,11 +130,11 @@ def test_pages_that_nobody_reads(module_factory: ModuleFactory) -> None:
     module.switch.api("evgen 5000 30 5000", 60)
     part = module.publisher()
     page = request("replay", publisher="default", epoch=part["epoch"], first=part["replay"]["oldest"])
-    unread(module, page, 5000, 60)
+    unread(module, page, 1000, 60)
 
 
 def test_small_answers_that_nobody_reads(module: Module) -> None:
-    unread(module, request("api", command="echo", args="x" * 3900), 6000, 150)
+    unread(module, request("api", command="echo", args="x" * 3900), 4800, 150)
 
 
 def test_large_outputs_that_nobody_reads(module: Module) -> None:
@@ -201,7 +212,7 @@ def test_so_is_libzmqs_own_heartbeat(module: Module) -> None:
         idle.set(zmq.HEARTBEAT_TIMEOUT, 2000)
         with idle.get_monitor_socket(zmq.EVENT_DISCONNECTED) as watch:
             idle.connect(module.api_endpoint())
-            assert not watch.poll(3000)  # for so long nothing has to happen
+            assert not watch.poll(2000)  # for so long nothing has to happen
             idle.send(request("ping"))
             assert idle.poll(10_000)
             idle.disable_monitor()
@@ -211,7 +222,7 @@ def test_so_is_libzmqs_own_heartbeat(module: Module) -> None:
 def test_large_requests_without_a_pause_are_no_flood(module: Module) -> None:
     args = "x" * 64_000
     with Caller(module.api_endpoint(), zmq.DEALER) as fast, Load(module.switch):
-        for _ in range(20):
+        for _ in range(8):
             numbers = [fast.send("api", {"command": "echo", "args": args}) for _ in range(50)]
             answers = fast.answers(50)
             assert all(answers[number]["result"]["output"] == args for number in numbers)
@@ -226,7 +237,7 @@ def test_large_requests_without_a_pause_are_no_flood(module: Module) -> None:
 
 def test_programs_that_come_for_one_request_are_let_in(module: Module) -> None:
     """A script for each call, say: many in a second, from one address."""
-    for number in range(500):
+    for number in range(300):
         with Caller(module.api_endpoint()) as caller:
             assert caller.call("api", within=2.0, command="echo", args=str(number))["output"] == str(number)
     assert module.api()["refused"] == 0

@@ -24,21 +24,32 @@ def request(method: str, **params: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
 
 
-def flood(endpoint: str, raw: bytes, seconds: float = SECONDS) -> int:
-    """One caller sends the same as fast as it can, and reads the answers; how often."""
+def flood(endpoint: str, raw: bytes, seconds: float = SECONDS, bounded: bool = True) -> int:
+    """One caller sends the same as fast as it can, and reads the answers; how many came.
+
+    Args:
+        endpoint: of the API.
+        raw: a request, or what isn't one.
+        seconds: how long.
+        bounded: whether it waits for answers when so much is on its way that it would be cut off.
+    """
+    most = min(5000, 3_000_000 // len(raw)) if bounded else 10**9
     end = time.monotonic() + seconds
-    count = 0
+    sent = came = 0
     with Caller(endpoint, zmq.DEALER) as caller:
         caller.socket.set(zmq.SNDHWM, 1000)
         while time.monotonic() < end:
             with contextlib.suppress(zmq.Again):
-                for _ in range(100):
+                for _ in range(min(100, most - sent + came)):
                     caller.socket.send(raw, zmq.NOBLOCK)
-                    count += 1
+                    sent += 1
+            if sent - came >= most:
+                caller.socket.poll(10)
             with contextlib.suppress(zmq.Again):
                 while True:
                     caller.socket.recv(zmq.NOBLOCK)
-    return count
+                    came += 1
+    return came
 
 
 def gigabytes(endpoint: str, rounds: int = 5) -> None:
