@@ -18,7 +18,6 @@ import multiprocessing
 import multiprocessing.connection
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +25,10 @@ from typing import Any, Callable, NamedTuple
 
 import zmq
 
+from benchmarks._program import BenchmarkError, idle_share, positive, progress, run, running
 from tests.support.esl import Esl, EslError
-from tests.support.livefs import NOT_FOUND, LiveSwitch, find_freeswitch
+from tests.support.livefs import LiveSwitch
 from tests.support.module import Module, api, configuration, publisher
-from tests.support.switch import SwitchError
 
 _IDLE_SECONDS = 2.0
 _ANSWER_SECONDS = 30.0
@@ -37,10 +36,6 @@ _SPAWN = multiprocessing.get_context("spawn")  # a process that is forked would 
 
 Ask = Callable[[str], str]
 """Runs a command and gives its output."""
-
-
-class BenchmarkError(Exception):
-    """Said to the user."""
 
 
 class Way(NamedTuple):
@@ -74,47 +69,28 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--requests", type=_positive, default=10_000, help="in each round and way (default: 10000)")
-    parser.add_argument("--clients", type=_positive, default=8, help="at the same time (default: 8)")
-    parser.add_argument("--rounds", type=_positive, default=3, help="of each way, in turn; medians count (default: 3)")
+    parser.add_argument("--requests", type=positive, default=10_000, help="in each round and way (default: 10000)")
+    parser.add_argument("--clients", type=positive, default=8, help="at the same time (default: 8)")
+    parser.add_argument("--rounds", type=positive, default=3, help="of each way, in turn; medians count (default: 3)")
     parser.add_argument("--command", default="status", help="and its arguments (default: status)")
     options = parser.parse_args()
     if options.requests < options.clients:
         parser.error("each client needs at least one of the requests")
-    try:
-        if find_freeswitch() is None:
-            raise BenchmarkError(NOT_FOUND)
-        with tempfile.TemporaryDirectory(prefix="event_zmq-bench-") as folder, _switch(Path(folder), options) as switch:
+
+    def measure(folder: Path) -> None:
+        with running(_switch(folder, options)) as switch:
             Bench(switch, options).run()
-    except (BenchmarkError, SwitchError, EslError, AssertionError) as error:
-        print(f"benchmarks.api_commands: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    return 0
+
+    return run("api_commands", measure)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1 on')
-    return int(text)
-
-
-@contextlib.contextmanager
-def _switch(folder: Path, options: argparse.Namespace) -> Iterator[LiveSwitch]:
+def _switch(folder: Path, options: argparse.Namespace) -> LiveSwitch:
     name, _, args = options.command.partition(" ")
     allow = f"api:{name} *" if args else f"api:{name}"
     # The module has a line in the log for each command, as a switch in use has them.
-    switch = LiveSwitch(
+    return LiveSwitch(
         folder, event_zmq_xml=configuration(publisher(), api=api(("allow", allow))), evgen=False, loglevel="info"
     )
-    switch.start()
-    try:
-        yield switch
-        switch.stop()
-    finally:
-        switch.kill()
 
 
 class Bench:
@@ -139,16 +115,13 @@ class Bench:
             Way("the API (REQ)", "zmq", self._module.api_endpoint()),
             Way("mod_event_socket", "esl", f"{self._switch.esl_port} {self._switch.esl_password}"),
         )
-        self._progress("an idle switch")
-        before = self._switch.cpu_seconds()
-        time.sleep(_IDLE_SECONDS)
-        self._idle = (self._switch.cpu_seconds() - before) / _IDLE_SECONDS
+        self._idle = idle_share(self._switch, _IDLE_SECONDS)
         found: list[list[Round]] = [[] for _ in ways]
         for number in range(options.rounds):
             for way, rounds in zip(ways, found):
-                self._progress(f"round {number + 1} of {options.rounds}: {way.name}")
+                progress(f"round {number + 1} of {options.rounds}: {way.name}")
                 rounds.append(self._measure(way))
-        self._progress("")
+        progress("")
         self._check_counts()
         medians = [Round(*(statistics.median(column) for column in zip(*rounds))) for rounds in found]
         print(
@@ -157,12 +130,6 @@ class Bench:
         )
         print(table([way.name for way in ways], medians))
         print(f"all answered: {2 * options.rounds * options.requests} of {2 * options.rounds * options.requests}")
-
-    def _progress(self, what: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
-        elif what:
-            print(what, file=sys.stderr, flush=True)
 
     def _measure(self, way: Way) -> Round:
         options = self._options

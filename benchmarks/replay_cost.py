@@ -13,17 +13,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.esl import EslError
-from tests.support.livefs import NOT_FOUND, LiveSwitch, find_freeswitch
+from benchmarks._program import BenchmarkError, idle_share, positive, progress, run, running
+from tests.support.background import Background
+from tests.support.livefs import LiveSwitch
 from tests.support.module import Module, Subscriber, configuration, publisher
-from tests.support.switch import SwitchError
 
 _IDLE_SECONDS = 3.0
 _SETTLE_SECONDS = 0.5  # after this at the latest the pump has nothing left to do at a steady rate
@@ -53,10 +50,6 @@ class Figures(NamedTuple):
     burst: float
 
 
-class BenchmarkError(Exception):
-    """Said to the user."""
-
-
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(
@@ -64,43 +57,25 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--events", type=_positive, default=20_000, help="in each measurement (default: 20000)")
-    parser.add_argument("--headers", type=_positive, default=60, help="of an event; 60 make 5 KB (default: 60)")
-    parser.add_argument("--rate", type=_positive, default=2000, help="events a second, for the cost (default: 2000)")
-    parser.add_argument("--replay-mb", type=_positive, default=20, help="size of the ring (default: 20)")
-    parser.add_argument("--rounds", type=_positive, default=5, help="the best of how many (default: 5)")
+    parser.add_argument("--events", type=positive, default=20_000, help="in each measurement (default: 20000)")
+    parser.add_argument("--headers", type=positive, default=60, help="of an event; 60 make 5 KB (default: 60)")
+    parser.add_argument("--rate", type=positive, default=2000, help="events a second, for the cost (default: 2000)")
+    parser.add_argument("--replay-mb", type=positive, default=20, help="size of the ring (default: 20)")
+    parser.add_argument("--rounds", type=positive, default=5, help="the best of how many (default: 5)")
     options = parser.parse_args()
-    try:
-        if find_freeswitch() is None:
-            raise BenchmarkError(NOT_FOUND)
-        with tempfile.TemporaryDirectory(prefix="event_zmq-bench-") as folder, _switch(Path(folder)) as switch:
+
+    def measure(folder: Path) -> None:
+        with running(_switch(folder)) as switch:
             Bench(switch, options).run()
-    except (BenchmarkError, SwitchError, EslError, AssertionError) as error:
-        print(f"benchmarks.replay_cost: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    return 0
+
+    return run("replay_cost", measure)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 1 on')
-    return int(text)
-
-
-@contextlib.contextmanager
-def _switch(folder: Path) -> Iterator[LiveSwitch]:
+def _switch(folder: Path) -> LiveSwitch:
     switch = LiveSwitch(folder, event_zmq_xml=configuration())
     if switch.evgen_missing:
         raise BenchmarkError(f"nothing to fire events with: {switch.evgen_missing}")
-    switch.start()
-    try:
-        yield switch
-        switch.stop()
-    finally:
-        switch.kill()
+    return switch
 
 
 class Bench:
@@ -121,20 +96,17 @@ class Bench:
     def run(self) -> None:
         """Measures, round by round so that all cases have the same share of what else the machine does, and prints."""
         options = self._options
-        self._progress("an idle switch")
-        before = self._switch.cpu_seconds()
-        time.sleep(_IDLE_SECONDS)
-        self._idle = (self._switch.cpu_seconds() - before) / _IDLE_SECONDS
+        self._idle = idle_share(self._switch, _IDLE_SECONDS)
         self._fire(options.events // 4, 0)  # its memory has its size from then on
-        self._progress("the switch alone")
+        progress("the switch alone")
         alone = self._cost()
         self._module.start()
         found: list[list[Figures]] = [[] for _ in CASES]
         for number in range(options.rounds):
             for case, figures in zip(CASES, found):
-                self._progress(f"round {number + 1} of {options.rounds}: {case.name}")
+                progress(f"round {number + 1} of {options.rounds}: {case.name}")
                 figures.append(self._measure(case))
-        self._progress("")
+        progress("")
         # What else the machine does only ever adds to the time.
         best = [Figures(min(each.cpu_us for each in figures), max(each.burst for each in figures)) for figures in found]
         print(
@@ -142,12 +114,6 @@ class Bench:
             f"{options.replay_mb} MB; the best of {options.rounds}; idle {self._idle * 100:.1f} % of a core"
         )
         print(table(alone, best))
-
-    def _progress(self, what: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
-        elif what:
-            print(what, file=sys.stderr, flush=True)
 
     def _fire(self, count: int, rate: int) -> None:
         answer = self._switch.api(f"evgen {count} {self._options.headers} {rate}", timeout=600.0)
@@ -192,29 +158,28 @@ class Bench:
         return count / seconds
 
 
-class Reader:
+class Reader(Background):
     """A subscriber to everything, who throws it away in a thread of its own."""
 
     def __init__(self, module: Module) -> None:
+        super().__init__("reader")
         self._module = module
-        self._end = threading.Event()
         self._subscriber = Subscriber(module.endpoint())
-        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
 
-    def _run(self) -> None:
+    def work(self) -> None:
+        """See `Background`."""
         socket = self._subscriber.socket
-        while not self._end.is_set():
+        while not self.ending.is_set():
             if socket.poll(50):
                 socket.recv()
 
-    def __enter__(self) -> Reader:
-        self._thread.start()
+    def begin(self) -> None:
+        """See `Background`; events come from then on."""
+        super().begin()
         self._module.wait(self._module.publisher, lambda now: now["subscriptions"] == 1)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
+    def release(self) -> None:
+        """See `Background`."""
         self._subscriber.__exit__(None, None, None)
         self._module.wait(self._module.publisher, lambda now: now["subscriptions"] == 0)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 import zmq
 import zmq.utils.z85
 
+from tests.support.background import Background
 from tests.support.flow import Load
 from tests.support.keys import Pair, access, new_pair
 from tests.support.module import Module, configuration, publisher
@@ -25,7 +24,7 @@ def keys(tmp_path: Path) -> Keys:
     return Keys(tmp_path)
 
 
-class Collector:
+class Collector(Background):
     """A SUB socket that listens.
 
     Args:
@@ -37,6 +36,7 @@ class Collector:
     """
 
     def __init__(self, port: int, pair: Pair | None) -> None:
+        super().__init__("collector")
         self.came: list[bytes] = []
         self._context = zmq.Context()
         self._zap = self._context.socket(zmq.REP)
@@ -50,25 +50,15 @@ class Collector:
             self.socket.set(zmq.CURVE_SECRETKEY, pair.secret)
             self.socket.set_string(zmq.ZAP_DOMAIN, "collector")
         self.socket.bind(f"tcp://127.0.0.1:{port}")
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._let_in, name="collector")
 
-    def _let_in(self) -> None:
-        while not self._end.is_set():
+    def work(self) -> None:
+        while not self.ending.is_set():
             if self._zap.poll(50):
                 request = self._zap.recv_multipart()
                 self.came.append(request[6])
                 self._zap.send_multipart([b"1.0", request[1], b"200", b"OK", b"", b""])
 
-    def __enter__(self) -> Collector:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
+    def release(self) -> None:
         self._zap.close(0)
         self.socket.close()
         self._context.term()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 import time
-from types import TracebackType
 
+from .background import Background
 from .caller import Caller
 from .keys import Identity
 from .module import Event, Module, Subscriber
@@ -16,7 +15,7 @@ from .switch import Switch
 _TICK = b"bench::tick"
 
 
-class Eavesdropper:
+class Eavesdropper(Background):
     """Reads in a thread of its own. What `evgen` fires is not remembered.
 
     Args:
@@ -29,33 +28,25 @@ class Eavesdropper:
     """
 
     def __init__(self, endpoint: str, switch: Switch, identity: Identity | None = None) -> None:
+        super().__init__("eavesdropper")
         self.heard: list[bytes] = []
         self._switch = switch
-        self._end = threading.Event()
         self._subscriber = Subscriber(endpoint, identity=identity)
-        self._thread = threading.Thread(target=self._run, name="eavesdropper")
         try:
             self._subscriber.subscribed(switch)
         except BaseException:
             self._subscriber.__exit__(None, None, None)
             raise
-        self._thread.start()
+        self.begin()
 
-    def _run(self) -> None:
-        while not self._end.is_set():
+    def work(self) -> None:
+        while not self.ending.is_set():
             if self._subscriber.socket.poll(50):
                 raw = self._subscriber.socket.recv()
                 if _TICK not in raw:
                     self.heard.append(raw)
 
-    def __enter__(self) -> Eavesdropper:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
+    def release(self) -> None:
         self._subscriber.__exit__(None, None, None)
 
     def caught_up(self, timeout: float = 30.0) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
-from types import TracebackType
 
+from .background import Background
 from .keys import Identity
 from .module import Subscriber
 from .switch import Switch
@@ -20,7 +19,7 @@ def sequence_of(raw: bytes) -> int:
     return int(raw[start : raw.index(b'"', start)])
 
 
-class Load:
+class Load(Background):
     """Fires events for as long as it is open.
 
     Args:
@@ -30,34 +29,17 @@ class Load:
     """
 
     def __init__(self, switch: Switch, rate: int = 2000, headers: int = 15) -> None:
+        super().__init__("load")
         self._switch = switch
         self._command = f"evgen {rate // 4} {headers} {rate}"
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="load")
-        self._error: BaseException | None = None
 
-    def _run(self) -> None:
-        try:
-            while not self._end.is_set():
-                answer = self._switch.api(self._command, timeout=60)
-                assert answer.startswith("+OK"), answer
-        except BaseException as error:  # noqa: BLE001  # raised at the end
-            self._error = error
-
-    def __enter__(self) -> Load:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-        if self._error is not None and error is None:
-            raise self._error
+    def work(self) -> None:
+        while not self.ending.is_set():
+            answer = self._switch.api(self._command, timeout=60)
+            assert answer.startswith("+OK"), answer
 
 
-class Good:
+class Good(Background):
     """A subscriber to everything that reads in a thread of its own, as fast as it can.
 
     Attributes:
@@ -69,33 +51,28 @@ class Good:
     """
 
     def __init__(self, endpoint: str, switch: Switch, identity: Identity | None = None, timeout: float = 10.0) -> None:
+        super().__init__("good")
         self.count = self.missing = self.disorder = self.last = 0
         self.longest = 0.0
         self._switch = switch
         self._marks: set[bytes] = set()
-        self._end = threading.Event()
-        self._error: BaseException | None = None
         self._subscriber = Subscriber(endpoint, identity=identity)
-        self._thread = threading.Thread(target=self._run, name="good")
         try:
             self._subscriber.subscribed(switch, timeout)
         except BaseException:
             self._subscriber.__exit__(None, None, None)
             raise
-        self._thread.start()
+        self.begin()
 
-    def _run(self) -> None:
-        try:
-            came = time.monotonic()
-            while not self._end.is_set():
-                if not self._subscriber.socket.poll(50):
-                    continue
-                raw = self._subscriber.socket.recv()
-                now = time.monotonic()
-                self.longest, came = max(self.longest, now - came), now
-                self._take(raw)
-        except BaseException as error:  # noqa: BLE001  # raised at the end
-            self._error = error
+    def work(self) -> None:
+        came = time.monotonic()
+        while not self.ending.is_set():
+            if not self._subscriber.socket.poll(50):
+                continue
+            raw = self._subscriber.socket.recv()
+            now = time.monotonic()
+            self.longest, came = max(self.longest, now - came), now
+            self._take(raw)
 
     def _take(self, raw: bytes) -> None:
         number = sequence_of(raw)
@@ -113,10 +90,10 @@ class Good:
         deadline = time.monotonic() + timeout
         mark = secrets.token_hex(8)
         while mark.encode() not in self._marks:
-            assert self._error is None, self._error
+            assert self.error is None, self.error
             assert time.monotonic() < deadline, f"no event came for {timeout:g} s"
             self._switch.sendevent("CUSTOM", [("Event-Subclass", "test::mark"), ("Good-Mark", mark)])
-            self._end.wait(0.2)
+            self.ending.wait(0.2)
 
     def lost_nothing(self) -> None:
         """All has come until now, and in order."""
@@ -130,14 +107,5 @@ class Good:
             f"{self.longest:.2f} s without any at most"
         )
 
-    def __enter__(self) -> Good:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
+    def release(self) -> None:
         self._subscriber.__exit__(None, None, None)
-        if self._error is not None and error is None:
-            raise self._error

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import selectors
 import socket
-import threading
-from types import TracebackType
 from typing import Callable
 
+from .background import Background
 from .zmtp import place
 
 Change = Callable[[bytes], bytes]
 
 
-class Relay:
+class Relay(Background):
     """Listens on a port of its own and passes on what comes, in both directions.
 
     Args:
@@ -27,6 +26,7 @@ class Relay:
     """
 
     def __init__(self, endpoint: str, change: Change = lambda raw: raw) -> None:
+        super().__init__("relay")
         self.up = bytearray()
         self.down = bytearray()
         self._target = place(endpoint)
@@ -35,23 +35,11 @@ class Relay:
         self.endpoint = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
         self._ways: dict[socket.socket, socket.socket] = {}
         self._down: set[socket.socket] = set()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="relay")
 
-    def __enter__(self) -> Relay:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def work(self) -> None:
         with selectors.DefaultSelector() as selector, self._listener:
             selector.register(self._listener, selectors.EVENT_READ)
-            while not self._end.is_set():
+            while not self.ending.is_set():
                 for key, _ in selector.select(0.05):
                     if key.fileobj is self._listener:
                         self._accept(selector)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from types import TracebackType
 
 import zmq
 
+from .background import Background
 from .caller import Caller
 from .keys import Identity
 from .toll import Toll
@@ -15,7 +14,7 @@ from .toll import Toll
 _PAUSE_SECONDS = 0.005
 
 
-class Served:
+class Served(Background):
     """Asks in a thread of its own: pings, and commands that have to say what they were told.
 
     Args:
@@ -27,39 +26,25 @@ class Served:
     """
 
     def __init__(self, endpoint: str, identity: Identity | None = None) -> None:
+        super().__init__("served")
         self.waits: list[float] = []
         self._caller = Caller(endpoint, zmq.REQ, identity=identity)
-        self._end = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="served")
 
-    def _run(self) -> None:
-        try:
-            while not self._end.wait(_PAUSE_SECONDS):
-                began = time.monotonic()
-                number = len(self.waits)
-                if number % 2:
-                    assert self._caller.call("ping", within=60)["protocol"] == 1
-                else:
-                    said = self._caller.call("api", within=60, command="echo", args=f"{number} x", timeout=60)
-                    assert said["output"] == f"{number} x"
-                self.waits.append(time.monotonic() - began)
-        except BaseException as error:  # noqa: BLE001  # raised at the end
-            self._error = error
+    def work(self) -> None:
+        while not self.ending.wait(_PAUSE_SECONDS):
+            began = time.monotonic()
+            number = len(self.waits)
+            if number % 2:
+                assert self._caller.call("ping", within=60)["protocol"] == 1
+            else:
+                said = self._caller.call("api", within=60, command="echo", args=f"{number} x", timeout=60)
+                assert said["output"] == f"{number} x"
+            self.waits.append(time.monotonic() - began)
 
-    def __enter__(self) -> Served:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
+    def release(self) -> None:
         self._caller.__exit__(None, None, None)
-        if self._error is not None and error is None:
-            raise self._error
-        print(self, flush=True)
+        if self.error is None:
+            print(self, flush=True)
 
     def __repr__(self) -> str:
         waits = sorted(self.waits) or [0.0]
