@@ -58,8 +58,11 @@ class Grants:
         name, args = _name(command), args.strip(BLANKS)
         if not name or "\0" in args:  # of the arguments FreeSWITCH would see less than we do
             return None
-        if any(denied.takes(name, args) for denied in self._no_commands.get(kind, ())):
-            return None
+        denied = [each for each in self._no_commands.get(kind, ()) if each.concerns(name)]
+        if denied:
+            forms = _line_forms(name, args)  # once: arguments may be long, and patterns many
+            if any(each.takes(name, forms) for each in denied):
+                return None
         return next((allowed.text for allowed in self._commands.get(kind, ()) if allowed.grants(name, args)), None)
 
     def some_command(self, kind: str, command: str) -> bool:
@@ -135,17 +138,13 @@ class _Denied:
         self._is_name = not has_wildcard(word)
         self._lines = [_LooseGlob(line), _LooseGlob(re.sub(r"( \*+)+$", "", line))]  # `show *` is for `show` too
 
-    def takes(self, name: str, args: str) -> bool:
-        if self._is_name and not self._word.matches(name):
-            return False  # without a look at all of the arguments
-        if self.takes_all(name):
-            return True
-        lines = [_line(name, args)]
-        # FreeSWITCH splits arguments that begin with ^^ at the character behind it, instead of at spaces.
-        before, carets, after = args.partition("^^")
-        if carets and after:
-            lines.append(_line(name, f"{before} {after[1:].replace(after[0], ' ')}"))
-        return any(glob.matches(text) for text in lines for glob in self._lines)
+    def concerns(self, name: str) -> bool:
+        """Whether it can take a command at all."""
+        return not self._is_name or self._word.matches(name)
+
+    def takes(self, name: str, forms: set[str]) -> bool:
+        """Whether it takes a line that may be read in these forms (`_line_forms`)."""
+        return self.takes_all(name) or any(glob.matches_one(forms) for glob in self._lines)
 
     def takes_all(self, name: str) -> bool:
         """Whether it takes a command whatever the arguments are."""
@@ -178,7 +177,9 @@ class _LooseGlob:
         self._globs = [Glob(form) for form in _forms(pattern)]
 
     def matches(self, text: str) -> bool:
-        forms = _forms(text)
+        return self.matches_one(_forms(text))
+
+    def matches_one(self, forms: set[str]) -> bool:
         return any(glob.matches(form) for glob in self._globs for form in forms)
 
 
@@ -189,6 +190,16 @@ def _forms(text: str) -> set[str]:
     """
     folded = text.casefold()
     return {text} | {" ".join(form.translate(_QUOTES).split()) for form in (folded, re.sub(r"\\[nrst]", " ", folded))}
+
+
+def _line_forms(name: str, args: str) -> set[str]:
+    """The forms in which FreeSWITCH may read a command and its arguments."""
+    forms = _forms(_line(name, args))
+    # It splits arguments that begin with ^^ at the character behind it, instead of at spaces.
+    before, carets, after = args.partition("^^")
+    if carets and after:
+        forms |= _forms(_line(name, f"{before} {after[1:].replace(after[0], ' ')}"))
+    return forms
 
 
 def _line(name: str, args: str) -> str:
