@@ -66,7 +66,7 @@ class RpcError(Exception):
         id: the request's, as far as it could be read.
     """
 
-    def __init__(self, code: int, message: str, data: Any = None, id: Id = None) -> None:  # JSON-RPC's
+    def __init__(self, code: int, message: str, data: Any = None, id: Id = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -99,7 +99,7 @@ def parse_call(raw: bytes) -> Call:
         raise RpcError(INVALID_REQUEST, "batches are not taken; send each request in a message of its own")
     if not isinstance(found, dict):
         raise RpcError(INVALID_REQUEST, "a request is a JSON object")
-    id = found.get("id")  # JSON-RPC's name
+    id = found.get("id")
     if not _is_id(id):
         raise RpcError(INVALID_REQUEST, '"id" is a string, a number or null')
     if found.get("jsonrpc") != "2.0":
@@ -114,13 +114,13 @@ def parse_call(raw: bytes) -> Call:
     return Call(method, params, id, wants_answer)
 
 
-def success(id: Id, result: Union[bytes, Any]) -> bytes:  # JSON-RPC's name
+def success(id: Id, result: Union[bytes, Any]) -> bytes:
     """An answer with a result, which may be JSON already (bytes)."""
     encoded = result if isinstance(result, bytes) else _dump(result)
     return b'{"jsonrpc":"2.0","id":' + _dump(id) + b',"result":' + encoded + b"}"
 
 
-def failure(error: RpcError, id: Id) -> bytes:  # JSON-RPC's name
+def failure(error: RpcError, id: Id) -> bytes:
     """An answer with an error."""
     told = {"code": error.code, "message": error.message}
     if error.data is not None:

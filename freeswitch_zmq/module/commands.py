@@ -1,4 +1,4 @@
-"""Commands that the module runs for itself, without ever holding the GIL while FreeSWITCH works on them.
+"""Commands that the module runs, for itself and for callers of the API, without ever holding the GIL meanwhile.
 
 FreeSWITCH publishes an event about every command and its output. The module's own work is not news, so this also
 tells the pump which of those events are ours.
@@ -273,8 +273,9 @@ def _take(texts: Counter[tuple[str, str]], key: tuple[str, str]) -> bool:
 def _is_from(event: host.Event, function: str) -> bool:
     """Whether that function of FreeSWITCH's made the event.
 
-    Who sends one over the event socket can claim so, but the socket adds an Event-UUID. Of what scripts and other
-    modules send, FreeSWITCH's own word comes first.
+    Who sends one over the event socket can claim so, but the socket adds an Event-UUID. To the events of scripts and
+    other modules FreeSWITCH adds its own word first; a script that means to can still write over it, but then it could
+    do anything else too, because it runs in the switch.
     """
     return event.getHeader("Event-Calling-Function") == function and event.getHeader("Event-UUID") is None
 
