@@ -74,6 +74,7 @@ class Access(Worker):
         self.rules: dict[str, Rule] = {}
         self._context = context
         self._lists = Lists(commands, on_error)
+        self._guests: list[tuple[_Request, Rule, str]] = []
         self._asked = 0
         self._looked = self._glanced = 0.0
         self._handler: Socket | None = None
@@ -137,24 +138,36 @@ class Access(Worker):
                 self._looked = now
             for connections in self._watched.values():
                 connections.cut_floods(look)
-        ready = dict(self._poller.poll(self._wait_ms()))
+        self._poller.poll(self._wait_ms())
         assert self._handler is not None
         # First who asks to come in, then how connections ended: in that order libzmq tells it of one connection.
         self._take(self._handler, self._answer)
-        for monitor, connections in self._watched.items():
-            if monitor in ready:
-                self._take(monitor, connections.update)
         while self._lists.answered:
             self._take_answer(self._lists.answered.popleft())
+        behind = [each.rule for monitor, each in self._watched.items() if not self._take(monitor, each.update)]
+        self._welcome(behind)
 
     @staticmethod
-    def _take(socket: Socket, handle: Callable[[list[bytes]], None]) -> None:
+    def _take(socket: Socket, handle: Callable[[list[bytes]], None]) -> bool:
+        """Whether that was all."""
         for _ in range(AT_ONCE):
             try:
                 frames = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                break
+                return True
             handle(frames)
+        return False
+
+    def _welcome(self, behind: list[Rule]) -> None:
+        """Tells libzmq of those who are let in, but not while ends of connections are still to be read: whose
+        descriptor one of them has got must be known to be gone (`traffic.py`).
+        """
+        guests, self._guests = self._guests, []
+        for request, rule, key in guests:
+            if rule in behind:
+                self._guests.append((request, rule, key))
+            else:
+                self._send(request.envelope, request.id, _OK, f"{rule.traffic.ends} {key}")
 
     def _wait_ms(self) -> int:
         if self._asked:
@@ -217,15 +230,14 @@ class Access(Worker):
         self._finish(request, verdict)
 
     def _finish(self, request: _Request, verdict: str) -> None:
-        """Counts the verdict and tells libzmq."""
-        rule, user = self.rules.get(request.domain), ""
+        """Counts the verdict, and tells libzmq whom not to let in."""
+        rule = self.rules.get(request.domain)
         if rule is not None and verdict == LET_IN:
-            user = rule.let_in(request.address, request.key)
-        elif rule is not None:
+            self._guests.append((request, rule, rule.let_in(request.address, request.key)))
+            return
+        if rule is not None:  # otherwise its endpoint has just gone
             rule.refuse(verdict, request.address, request.key)
-        # Without a rule, because its endpoint has just gone, nobody would know whose key it is.
-        let_in = rule is not None and verdict == LET_IN
-        self._send(request.envelope, request.id, _OK if let_in else _NOT_NOW, user)
+        self._send(request.envelope, request.id, _NOT_NOW)
 
     def _send(self, envelope: list[bytes], request_id: bytes, status: bytes, user: str = "") -> None:
         assert self._handler is not None

@@ -51,7 +51,6 @@ class _Level:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self.now = 0.0
-
         self._at = time.monotonic()
 
     def add(self, count: int) -> None:
@@ -86,7 +85,7 @@ class Connections:
     """
 
     def __init__(self, rule: Rule) -> None:
-        self._rule = rule
+        self.rule = self._rule = rule
         self._open: dict[int, _Connection] = {}
         self._failed = False
         self._level = _Level(ENDPOINT_RATE_BYTES)
@@ -102,17 +101,12 @@ class Connections:
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self._failed = self._rule.given_up = True
         elif event == zmq.EVENT_DISCONNECTED:
-            self._rule.heard.pop(value, None)
-            self._rule.taken.pop(value, None)
-            self._rule.given.pop(value, None)
+            self._rule.traffic.end(value)
             self._went(self._open.pop(value) if value in self._open else _Connection(None))
         self._rule.connections = len(self._open)
 
     def _came(self, fd: int, connection: _Connection) -> None:
         self._open[fd] = connection
-        self._rule.heard.pop(fd, None)
-        self._rule.taken.pop(fd, None)
-        self._rule.given.pop(fd, None)
         crowded = len(self._open) > STRANGERS_AT_ONCE
         if crowded and connection.ends is not None and self._rule.is_stranger(connection.address):
             self._end(fd, connection, "crowd")
@@ -164,7 +158,7 @@ class Connections:
         self._level.add(came)
         self._level.now = max(0.0, self._level.now - gone)  # the others are not to be cut off for it
         if self._level.now > ENDPOINT_BURST_BYTES:
-            self._cut_largest()
+            self._level.now -= self._end_largest(self._level.now - ENDPOINT_BURST_BYTES / 2)
 
     def _cut_unfinished(self) -> None:
         """The same for callers of the API, who may send as many requests as they like, but each must end.
@@ -176,13 +170,14 @@ class Connections:
             if connection.ends is None:
                 continue
             # In this order: what was taken had been received.
-            taken = self._rule.taken.get(fd, 0)
+            traffic = self._rule.traffic.seen(fd)
+            taken, heard = (traffic.taken, traffic.heard) if traffic is not None else (0, 0)
             received = descriptors.bytes_received(fd)
             connection.level.add(received - connection.received - (taken - connection.taken))
             connection.received, connection.taken = received, taken
             if connection.level.now > self._rule.unfinished_bytes:
                 self._end(fd, connection, "flood")
-            elif received - self._rule.heard.get(fd, 0) > ALL_BYTES:
+            elif received - heard > ALL_BYTES:
                 # Heartbeats of many hours, perhaps: it comes back at once.
                 descriptors.hang_up(fd, connection.ends)
                 connection.ends = None
@@ -191,23 +186,16 @@ class Connections:
         if total > bound:
             self._end_largest(total - bound / 2)
 
-    def _end_largest(self, too_much: float) -> None:
-        """Ends the callers of whom most waits, until it is so much less."""
+    def _end_largest(self, too_much: float) -> float:
+        """Ends those that sent most of late, until it is so much less. How much less it is then."""
+        less = 0.0
         known = [each for each in self._open.items() if each[1].ends is not None]
         for fd, connection in sorted(known, key=lambda each: each[1].level.now, reverse=True):
-            if too_much <= 0 or connection.level.now <= 0:
+            if less >= too_much or connection.level.now <= 0:
                 break
-            too_much -= connection.level.now
+            less += connection.level.now
             self._end(fd, connection, "flood")
-
-    def _cut_largest(self) -> None:
-        """Ends those that sent most of late, until the rest is bearable."""
-        known = [each for each in self._open.items() if each[1].ends is not None]
-        for fd, connection in sorted(known, key=lambda each: each[1].level.now, reverse=True):
-            if self._level.now <= ENDPOINT_BURST_BYTES / 2 or connection.level.now <= 0:
-                break
-            self._level.now -= connection.level.now
-            self._end(fd, connection, "flood")
+        return less
 
     def end_all(self) -> None:
         """Ends all of them."""

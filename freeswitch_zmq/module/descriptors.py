@@ -7,11 +7,12 @@ that FreeSWITCH has on its databases), and it is acted upon only after a look at
 from __future__ import annotations
 
 import ctypes
+import os
 import socket
 import struct
 from typing import NamedTuple
 
-__all__ = ["Ends", "bytes_acked", "bytes_received", "ends_of", "hang_up"]
+__all__ = ["Ends", "bytes_acked", "bytes_received", "ends_of", "hang_up", "inode"]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _COUNT = struct.Struct("=Q")
@@ -55,6 +56,16 @@ def _tcp_count(fd: int, offset: int) -> int | None:
         return None
     count: int = _COUNT.unpack_from(raw, offset)[0]
     return count
+
+
+def inode(fd: int) -> int:
+    """What tells what is behind a descriptor from what was there before; -1 when nothing is, 0 without a descriptor."""
+    if fd < 0:
+        return 0
+    try:
+        return os.fstat(fd).st_ino
+    except OSError:
+        return -1
 
 
 def hang_up(fd: int, ends: Ends) -> bool:

@@ -10,6 +10,7 @@ from freeswitch_zmq.module.addresses import AddressList, peer_address
 from freeswitch_zmq.module.conduct import Conduct
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.refusals import AT_THE_END, Refusals
+from freeswitch_zmq.module.traffic import TrafficBook
 
 __all__ = ["ASK", "LET_IN", "Rule"]
 
@@ -37,10 +38,7 @@ class Rule:
         connections: peers that are connected or about to be.
         conduct: how peers have behaved here.
         patience: seconds that a peer may take to be let in, `handshake-ms`.
-        heard: of the API, by descriptor: the bytes that had come when the latest whole request was taken.
-        taken: of the API, by descriptor: the bytes of whole requests that were taken.
-        given: of the API, by descriptor: the bytes of the answers. These three the endpoint's thread writes, and who
-            sees a connection come and go takes them out.
+        traffic: which connections ended, and of the API what went over each.
         unfinished_bytes: of the API: what may come without that a request is whole and taken; 0: not the API.
         given_up: by libzmq, because the other side of a connection that we make spoke something else. It has to be made
             anew.
@@ -63,9 +61,7 @@ class Rule:
         self.given_up = False
         self.conduct = Conduct()
         self.patience = 2.0
-        self.heard: dict[int, int] = {}
-        self.taken: dict[int, int] = {}
-        self.given: dict[int, int] = {}
+        self.traffic = TrafficBook()
         self.unfinished_bytes = 0
         self._refused_open: dict[str, tuple[int, float]] = {}
         self._welcome: set[str] = set()

@@ -79,6 +79,35 @@ def test_under_the_name_of_one_that_is_gone_nobody_gets_its_answers(module_facto
     assert module.api()["undelivered"] == 1
 
 
+def test_not_even_under_its_descriptor_too(module_factory: ModuleFactory) -> None:
+    """It leaves before its request has been looked at. Another one gets its descriptor, and waits for its name."""
+    module = module_factory(configuration(api=api(ALLOW, ("handshake-ms", "10000"))))
+    name = [(b"Identity", b"crm")]
+    with ExitStack() as open_now:
+        gone = open_now.enter_context(RawCaller(module.api_endpoint(), name))
+        keep_busy(module, open_now)
+        gone.request("api", id=7, command="msleep", args="2500")
+        assert gone.heard()
+        gone.close()
+        heir = open_now.enter_context(RawCaller(module.api_endpoint(), name, at_once=False))
+        module.wait(module.api, lambda now: now["pending"] == 1)
+        assert settled(module)["pending"] == 1
+        heir.come_in()
+        module.wait(module.api, lambda now: now["pending"] == 0)
+        # What comes first is the answer to what it asked itself.
+        assert heir.ask("ping")["result"].get("protocol") == 1
+
+
+def keep_busy(module: Module, open_now: ExitStack) -> None:
+    """The API has to do with messages of very many frames for a moment."""
+    message = frame(b"", MORE) * 9_000 + frame(b"")
+    for _ in range(8):
+        peer = open_now.enter_context(RawCaller(module.api_endpoint()))
+        thread = threading.Thread(target=peer.send, args=(message * 9,))
+        thread.start()
+        open_now.callback(thread.join)
+
+
 def test_two_of_the_same_name_get_nothing_of_each_other(module_factory: ModuleFactory) -> None:
     module = module_factory(configuration(api=api(ALLOW)))
     name = [(b"Identity", b"crm")]

@@ -14,31 +14,37 @@ Property = tuple[bytes, bytes]
 
 
 class RawCaller(RawPeer):
-    """A DEALER without encryption, over tcp or ipc; let in when it is made.
+    """A DEALER without encryption, over tcp or ipc.
 
     Args:
         endpoint: of the API.
         properties: what it says of itself, beside that it is a DEALER.
         source: the address to come from; the system's choice by default.
+        at_once: whether it is let in when it is made; otherwise `come_in` is to be called.
     """
 
-    def __init__(self, endpoint: str, properties: Iterable[Property] = (), source: str = "") -> None:
+    def __init__(
+        self, endpoint: str, properties: Iterable[Property] = (), source: str = "", at_once: bool = True
+    ) -> None:
         if endpoint.startswith("ipc://"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(10.0)
             self.socket.connect(endpoint[len("ipc://") :])
         else:
             super().__init__(endpoint, source)
-        try:
-            self._come_in(properties)
-        except BaseException:
-            self.close()
-            raise
+        self._properties = [(b"Socket-Type", b"DEALER"), *properties]
+        if at_once:
+            try:
+                self.come_in()
+            except BaseException:
+                self.close()
+                raise
 
-    def _come_in(self, properties: Iterable[Property]) -> None:
+    def come_in(self) -> None:
+        """Says what it is, and waits until it is let in."""
         told = b"".join(
             struct.pack(">B", len(name)) + name + struct.pack(">I", len(value)) + value
-            for name, value in ((b"Socket-Type", b"DEALER"), *properties)
+            for name, value in self._properties
         )
         self.send(greeting() + command(b"READY", told))
         self.receive(GREETING_BYTES)

@@ -15,6 +15,7 @@ from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.publication import Publication
 from freeswitch_zmq.module.schema import KeyConfig
+from freeswitch_zmq.module.traffic import Traffic
 from tests.support.zmtp import COMMAND, LONG, MORE, RawPeer
 from tests.unit.configurations import api, api_config, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch, job_event
@@ -63,7 +64,7 @@ class Asking:
         return self.desk.caller(key.public_key.hex() if key is not None else None, HERE)
 
     def request(self, method: str, params: Any, key: Optional[KeyConfig] = None) -> Request:
-        return Request(Peer([b"peer"], -1, 0), self.caller(key), Call(method, params, 1, True))
+        return Request(Peer([b"peer"], Traffic(-1, 0)), self.caller(key), Call(method, params, 1, True))
 
     def do(self, request: Request) -> Any:
         """The result; None: it comes later.

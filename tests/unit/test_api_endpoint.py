@@ -22,6 +22,7 @@ from freeswitch_zmq.jsonrpc import (
 )
 from freeswitch_zmq.module.api import endpoint as endpoint_module
 from freeswitch_zmq.module.api.endpoint import FRAMES_AT_MOST, ApiEndpoint
+from freeswitch_zmq.module.traffic import Traffic, TrafficBook
 from tests.support.caller import Caller, RpcFailure
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.rawcaller import RawCaller
@@ -237,6 +238,29 @@ def test_each_gets_the_answer_to_its_own(station: Station) -> None:
             assert found == {each: text for each, text in asked.items() if each[0] == name}
     station.counted(requests=600, succeeded=600)
     assert station.channel.desk.pending == 0
+
+
+def test_who_takes_a_name_at_the_last_moment_gets_no_answer_of_another_one(
+    station: Station, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection ends between a look at whether it is there and libzmq's search for the name."""
+    is_there = TrafficBook.is_there
+    looks: list[bool] = []
+
+    def ends_then(book: TrafficBook, traffic: Traffic) -> bool:
+        looks.append(is_there(book, traffic))
+        if len(looks) == 2:
+            book.end(traffic.fd)
+        return looks[-1]
+
+    monkeypatch.setattr(TrafficBook, "is_there", ends_then)
+    # Nobody has really gone here, so this is whom libzmq finds.
+    [delimiter, told] = exchange(caller, b"", PING)
+    assert looks == [True, True, False]
+    assert delimiter == b""
+    assert json.loads(told)["id"] is None
+    assert code_of(told) == INTERNAL_ERROR
+    assert station.counted(requests=1, succeeded=1)["undelivered"] == 1
 
 
 def test_requests_of_one_are_answered_in_their_order_where_nothing_has_to_be_waited_for(caller: Caller) -> None:

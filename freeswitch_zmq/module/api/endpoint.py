@@ -1,6 +1,6 @@
 """An endpoint of the API: one thread with a ROUTER, which takes requests and gives each its answer.
 
-It never waits for FreeSWITCH: commands run in threads of FreeSWITCH's, and the pump brings what comes of them.
+It waits for no command: they run in threads of FreeSWITCH's, and the pump brings what comes of them.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from freeswitch_zmq.module.api.unread import Unread
 from freeswitch_zmq.module.endpoint import EndpointOptions, NetworkEndpoint
 from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule
+from freeswitch_zmq.module.traffic import Traffic, TrafficBook
 
 __all__ = ["API_SEND_HWM", "ApiEndpoint"]
 
@@ -68,7 +69,7 @@ LAST_CALLS_SECONDS = 0.1
 """How long requests that came before a stop are still taken, and told about it."""
 
 SILENCE_MS = 10
-"""After such a silence there are no more. libzmq brings few at a time, and often none is there for a moment."""
+"""After such a silence there are no more; for a moment none may be there although some are on their way."""
 
 Frames = list[zmq.Frame]
 
@@ -106,7 +107,8 @@ class ApiEndpoint(NetworkEndpoint):
         self._refusals = refusals
         self._audit = Audit()
         self.held = False
-        self._unread = Unread(rule.given if rule is not None else {})
+        self._book = rule.traffic if rule is not None else TrafficBook()
+        self._unread = Unread(self._book)
         self._waiting: dict[int, Request] = {}
         self._next_deadline = float("inf")
         self._outputs: deque[tuple[Request, Optional[str]]] = deque()
@@ -230,11 +232,10 @@ class ApiEndpoint(NetworkEndpoint):
         self.counters.requests += 1
         last = frames[-1]
         envelope, body = _split(frames)
-        fd = _fd(last)
-        if fd >= 0 and self.rule is not None:
-            self.rule.heard[fd] = descriptors.bytes_received(fd)
-            self.rule.taken[fd] = self.rule.taken.get(fd, 0) + self._size_of(frames)
-        peer = Peer.at(envelope, fd)
+        traffic, key = self._whose(last)
+        traffic.heard = descriptors.bytes_received(traffic.fd)
+        traffic.taken += self._size_of(frames)
+        peer = Peer(envelope, traffic)
         try:
             if body is None:
                 raise RpcError(INVALID_REQUEST, "a request is one JSON object, after an empty frame or alone")
@@ -243,11 +244,17 @@ class ApiEndpoint(NetworkEndpoint):
             self._count_error(error.code)
             self._give(peer, error.id, failure(error, error.id))
             return
-        # Elsewhere this is what the peer says of itself.
-        user_id = _property(last, "User-Id") if self.options.curve is not None else None
         address = _property(last, "Peer-Address") if self.address.startswith(("tcp://", "ipc://")) else ""
-        caller = self._desk.caller(user_id, address)
+        caller = self._desk.caller(key, address)
         self._handle(Request(peer, caller, call))
+
+    def _whose(self, frame: zmq.Frame) -> tuple[Traffic, Optional[str]]:
+        """Of the connection that a message came from, and the caller's key where one is needed."""
+        ends, key = 0, None
+        if self.options.guarded:  # elsewhere that is what the peer says of itself
+            told, _, key = _property(frame, "User-Id").partition(" ")
+            ends = int(told)
+        return self._book.of(_fd(frame), ends), key if self.options.curve is not None else None
 
     def _size_of(self, frames: Frames) -> int:
         """The bytes that a message came in: ZMTP adds some to each frame, and CURVE more. The first is libzmq's own."""
@@ -327,7 +334,7 @@ class ApiEndpoint(NetworkEndpoint):
 
     def _answer(self, request: Request, answer: bytes) -> bool:
         """Gives an answer to whom it belongs; False: that wasn't possible."""
-        if request.peer.is_there and self._desk.still_knows(request.caller):
+        if self._desk.still_knows(request.caller):
             return self._give(request.peer, request.call.id, answer)
         self.counters.undelivered += 1
         return False
@@ -335,9 +342,9 @@ class ApiEndpoint(NetworkEndpoint):
     def _give(self, peer: Peer, id: Id, answer: bytes) -> bool:
         """The same, whoever it is."""
         given = False
-        if self._unread.has_room(peer.fd, len(answer) + peer.size):
+        if self._unread.has_room(peer.traffic, len(answer) + peer.size):
             given = self._hand_over(peer, answer)
-        elif self._unread.has_room_for_a_word(peer.fd):
+        elif self._unread.has_room_for_a_word(peer.traffic):
             done = "what was asked for is done, and its answer dropped: the earlier ones have not been read"
             self._hand_over(peer, failure(RpcError(INTERNAL_ERROR, done, {"done": True}), id))
         self.counters.undelivered += not given
@@ -346,14 +353,20 @@ class ApiEndpoint(NetworkEndpoint):
     def _hand_over(self, peer: Peer, answer: bytes) -> bool:
         """False: the peer is gone, or API_SEND_HWM answers wait for it."""
         assert self._front is not None
+        if not self._book.is_there(peer.traffic):
+            return False
         try:
-            self._front.send_multipart([*peer.envelope, answer], zmq.NOBLOCK)
-            self._unread.add(peer.fd, len(answer) + peer.size)
+            self._front.send(peer.envelope[0], zmq.NOBLOCK | zmq.SNDMORE)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
             return False
-        return True
+        # Now it is settled which connection gets it, and that may be one that took the name a moment ago.
+        there = self._book.is_there(peer.traffic)
+        self._front.send_multipart([*peer.envelope[1:], answer if there else _NOBODYS], zmq.NOBLOCK)
+        if there:
+            self._unread.add(peer.traffic, len(answer) + peer.size)
+        return there
 
     def _say_goodbye(self) -> None:
         """At a stop: everybody who waits is told."""
@@ -376,7 +389,7 @@ class ApiEndpoint(NetworkEndpoint):
         error = stopping()
         self._count_error(error.code)
         if call.wants_answer:
-            self._give(Peer.at(envelope, _fd(frames[-1])), call.id, failure(error, call.id))
+            self._give(Peer(envelope, self._whose(frames[-1])[0]), call.id, failure(error, call.id))
 
 
 def _split(frames: Frames) -> tuple[list[bytes], Optional[bytes]]:
@@ -409,6 +422,9 @@ def _property(frame: zmq.Frame, name: str) -> str:
         return str(frame.get(name))
     except zmq.ZMQError:
         return ""
+
+
+_NOBODYS = failure(RpcError(INTERNAL_ERROR, "the answer that was to come here is another connection's"), None)
 
 
 def _unexpected() -> RpcError:

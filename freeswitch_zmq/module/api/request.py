@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import NamedTuple, Optional
 
@@ -10,6 +9,7 @@ from freeswitch_zmq.grants import Grants
 from freeswitch_zmq.jsonrpc import Call
 from freeswitch_zmq.module.commands import Job
 from freeswitch_zmq.module.schema import KeyConfig
+from freeswitch_zmq.module.traffic import Traffic
 
 __all__ = ["Caller", "Peer", "Request"]
 
@@ -31,30 +31,16 @@ class Peer(NamedTuple):
 
     Attributes:
         envelope: the frames before the answer.
-        fd: of the connection that the request came from, -1: it has none.
-        inode: of that connection, which tells it from another that got the same descriptor.
+        traffic: of the connection that the request came from.
     """
 
     envelope: list[bytes]
-    fd: int
-    inode: int
-
-    @classmethod
-    def at(cls, envelope: list[bytes], fd: int) -> Peer:
-        """The peer whose message was taken just now."""
-        return cls(envelope, fd, _inode(fd))
+    traffic: Traffic
 
     @property
     def size(self) -> int:
         """Bytes of the envelope."""
         return sum(map(len, self.envelope[1:]))
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it is still the same connection: whoever connects under a name that has become free must not get
-        what another one asked for.
-        """
-        return _inode(self.fd) == self.inode
 
 
 class Request:
@@ -77,12 +63,3 @@ class Request:
         self.what = ""
         self.command = ""
         self.job: Optional[Job] = None
-
-
-def _inode(fd: int) -> int:
-    if fd < 0:
-        return 0
-    try:
-        return os.fstat(fd).st_ino
-    except OSError:
-        return -1

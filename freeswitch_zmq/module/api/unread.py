@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from freeswitch_zmq.module import descriptors
+from freeswitch_zmq.module.traffic import Traffic, TrafficBook
 
 __all__ = ["Unread"]
 
@@ -30,30 +31,29 @@ class Unread:
     """By connection.
 
     Args:
-        given: bytes handed to libzmq for each descriptor. Others take out what has been closed.
+        book: where what was given is written down.
     """
 
-    def __init__(self, given: dict[int, int]) -> None:
-        self._given = given
+    def __init__(self, book: TrafficBook) -> None:
+        self._book = book
         self._of_all_at_most = 0
         self._looked = 0.0
 
-    def add(self, fd: int, size: int) -> None:
+    def add(self, traffic: Traffic, size: int) -> None:
         """An answer was handed over."""
-        if fd >= 0:
-            self._given[fd] = self._given.get(fd, 0) + size
-            self._of_all_at_most += size
+        traffic.given += size
+        self._of_all_at_most += size
 
-    def has_room(self, fd: int, size: int) -> bool:
+    def has_room(self, traffic: Traffic, size: int) -> bool:
         """Whether an answer of that size may be handed over too."""
-        unread = self._of(fd)
+        unread = self._of(traffic)
         if unread is None or (unread <= LITTLE_BYTES and size <= SMALL_BYTES):
             return True
         return unread <= OF_ONE_BYTES and self._all_have_room()
 
-    def has_room_for_a_word(self, fd: int) -> bool:
+    def has_room_for_a_word(self, traffic: Traffic) -> bool:
         """Whether it may be told of an answer for which there is none."""
-        unread = self._of(fd) or 0
+        unread = self._of(traffic) or 0
         return unread <= LITTLE_BYTES or (unread <= OF_ONE_BYTES + WORDS_BYTES and self._all_have_room())
 
     def _all_have_room(self) -> bool:
@@ -61,14 +61,14 @@ class Unread:
         # Only then it is looked at each of them, some 3 µs each, and not for every answer that there is no room for.
         if self._of_all_at_most > OF_ALL_BYTES and now - self._looked >= LOOK_SECONDS:
             self._looked = now
-            self._of_all_at_most = sum(self._of(each) or 0 for each in list(self._given))
+            self._of_all_at_most = sum(self._of(each) or 0 for each in self._book.open())
         return self._of_all_at_most <= OF_ALL_BYTES
 
-    def _of(self, fd: int) -> int | None:
+    def _of(self, traffic: Traffic) -> int | None:
         """None: nobody knows."""
-        acked, given = descriptors.bytes_acked(fd) if fd >= 0 else None, self._given.get(fd, 0)
+        acked = descriptors.bytes_acked(traffic.fd) if self._book.is_there(traffic) else None
         if acked is None:
             return None
-        if acked > given:  # what libzmq writes around answers arrives too; it must not become a credit
-            self._given[fd] = given = acked
-        return given - acked
+        # What libzmq writes around answers arrives too; it must not become a credit.
+        traffic.given = max(traffic.given, acked)
+        return traffic.given - acked
