@@ -1,15 +1,14 @@
 """Runs the tests twice and sums up: under the distribution's Python and packages, and with the newest ones.
 
-Where a FreeSWITCH was found both run at the same time, because live tests wait more than they work. The distribution's
-are shown first, so that what is read last is the run in which the live tests take part.
+All at the same time, because tests of a switch wait more than they work; for the same reason the longest folder has a
+process of its own. The distribution's are shown first, so that what is read last are runs in which the live tests take
+part.
 Arguments are handed to both runs of pytest. The last line printed is the sum; it is kept in `.venv/last-tests`
 for whoever runs this through make.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,22 +32,14 @@ def main() -> int:
     arguments = sys.argv[1:]
     total: Counter[str] = Counter()
     missing = _make_debian()
-    wanted = []
-    if not missing:
-        title, python = "the distribution's pyzmq and ujson", _DEBIAN / "bin" / "python"
-        wanted.append((title, python, ["-m", "not live and not soak", *_but_once(arguments)]))
-    # What runs on the stand-in there runs here on a real FreeSWITCH, where one was found.
-    wanted.append(("the newest pyzmq and ujson", Path(sys.executable), ["-m", "not soak and not twin", *arguments]))
     passes: list[Pass] = []
     codes = []
     try:
-        if shutil.which(os.environ.get("FREESWITCH", "") or "freeswitch"):
-            passes = [Pass(*each) for each in wanted]
-            codes = [each.finish(total) for each in passes]
-        else:
-            for each in wanted:
-                passes.append(Pass(*each))
-                codes.append(passes[-1].finish(total))
+        if not missing:
+            passes.append(Pass("the distribution's pyzmq and ujson", _DEBIAN / "bin" / "python", _of_debian(arguments)))
+        newest = "the newest pyzmq and ujson", Path(sys.executable)
+        passes.extend(Pass(*newest, each) for each in _of_newest(arguments))
+        codes = [each.finish(total) for each in passes]
     finally:
         for each_pass in passes:
             each_pass.end()
@@ -65,9 +56,15 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _but_once(arguments: list[str]) -> list[str]:
-    """Leaves out what runs once: tests/security takes minutes, tests/install has the distribution's Python anyway."""
-    return arguments or ["--ignore=tests/security", "--ignore=tests/install"]
+def _of_debian(arguments: list[str]) -> list[str]:
+    """Without what runs once: tests/security takes minutes, tests/install has the distribution's Python anyway."""
+    return ["-m", "not live and not soak", *(arguments or ["--ignore=tests/security", "--ignore=tests/install"])]
+
+
+def _of_newest(arguments: list[str]) -> list[list[str]]:
+    """What runs on the stand-in there runs here on a real FreeSWITCH, where one was found."""
+    parts = [arguments] if arguments else [["tests/security"], ["--ignore=tests/security"]]
+    return [["-m", "not soak and not twin", *part] for part in parts]
 
 
 def _make_debian() -> Optional[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import SwitchFactory
 from tests.support.module import Module, Subscriber, configuration, publisher, sequences, ticks
+from tests.support.switch import free_port
 from tests.switch.conftest import ModuleFactory
 
 
@@ -39,7 +40,7 @@ def test_a_burst_arrives_whole(module: Module, count: int, headers: int) -> None
 
 def test_a_subscriber_may_be_there_before_the_switch_and_outlive_it(switch_factory: SwitchFactory) -> None:
     switch = switch_factory(start=False, startup_script=True)
-    port = switch.esl_port + 1 if switch.esl_port < 65535 else switch.esl_port - 1
+    port = free_port()
     switch.write_config(configuration(publisher(bind=f"tcp://127.0.0.1:{port}")))
     with Subscriber(f"tcp://127.0.0.1:{port}") as subscriber:
         epochs = set()

@@ -216,6 +216,7 @@ def test_who_asks_without_end_does_not_hold_a_stop_up(station: Station) -> None:
 
     with RawPeer(station.asked_at()) as endless:
         endless.shake_hands(b"DEALER")
+        endless.socket.settimeout(1.0)  # nobody takes anything any more after the stop, and the socket stays open
         asking = threading.Thread(target=ask, args=[endless])
         asking.start()
         wait_for(lambda: station.channel.counted()["requests"] > 500, "many requests")
