@@ -74,7 +74,7 @@ class Access(Worker):
         self.rules: dict[str, Rule] = {}
         self._context = context
         self._lists = Lists(commands, on_error)
-        self._guests: list[tuple[_Request, Rule, str]] = []
+        self._guests: deque[tuple[_Request, Rule, str]] = deque()
         self._asked = 0
         self._looked = self._glanced = 0.0
         self._handler: Socket | None = None
@@ -129,7 +129,6 @@ class Access(Worker):
         self._lists.stop(timeout=1.0)
 
     def _round(self) -> None:
-        self._take_changes()
         now = time.monotonic()
         if now - self._glanced >= GLANCE_SECONDS:
             self._glanced = now
@@ -144,6 +143,7 @@ class Access(Worker):
         self._take(self._handler, self._answer)
         while self._lists.answered:
             self._take_answer(self._lists.answered.popleft())
+        self._take_changes()  # an endpoint that was opened meanwhile may have ends of connections to tell, too
         behind = [each.rule for monitor, each in self._watched.items() if not self._take(monitor, each.update)]
         self._welcome(behind)
 
@@ -162,14 +162,16 @@ class Access(Worker):
         """Tells libzmq of those who are let in, but not while ends of connections are still to be read: whose
         descriptor one of them has got must be known to be gone (`traffic.py`).
         """
-        guests, self._guests = self._guests, []
-        for request, rule, key in guests:
+        for _ in range(len(self._guests)):
+            request, rule, key = self._guests.popleft()
             if rule in behind:
                 self._guests.append((request, rule, key))
             else:
                 self._send(request.envelope, request.id, _OK, f"{rule.traffic.ends} {key}")
 
     def _wait_ms(self) -> int:
+        if self._guests:
+            return 0
         if self._asked:
             return ASKING_MS
         busy = any(connections.has_any for connections in self._watched.values())

@@ -82,10 +82,13 @@ class Connections:
 
     Args:
         rule: of the endpoint; gets the counts.
+
+    Attributes:
+        rule: as given.
     """
 
     def __init__(self, rule: Rule) -> None:
-        self.rule = self._rule = rule
+        self.rule = rule
         self._open: dict[int, _Connection] = {}
         self._failed = False
         self._level = _Level(ENDPOINT_RATE_BYTES)
@@ -99,16 +102,16 @@ class Connections:
             ours = ends is not None and frames[1].endswith(b":%d" % ends.local_port)
             self._came(value, _Connection(ends if ours else None))
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-            self._failed = self._rule.given_up = True
+            self._failed = self.rule.given_up = True
         elif event == zmq.EVENT_DISCONNECTED:
-            self._rule.traffic.end(value)
+            self.rule.traffic.end(value)
             self._went(self._open.pop(value) if value in self._open else _Connection(None))
-        self._rule.connections = len(self._open)
+        self.rule.connections = len(self._open)
 
     def _came(self, fd: int, connection: _Connection) -> None:
         self._open[fd] = connection
         crowded = len(self._open) > STRANGERS_AT_ONCE
-        if crowded and connection.ends is not None and self._rule.is_stranger(connection.address):
+        if crowded and connection.ends is not None and self.rule.is_stranger(connection.address):
             self._end(fd, connection, "crowd")
 
     def _went(self, connection: _Connection) -> None:
@@ -117,14 +120,14 @@ class Connections:
         failed, self._failed = self._failed, False
         # One that was refused and goes on talking is refused only once. If it was gone before it could be looked at, it
         # is taken for the latest.
-        unknown = self._rule.latest_refused if failed else ""
-        if self._rule.ended(connection.address or unknown):
+        unknown = self.rule.latest_refused if failed else ""
+        if self.rule.ended(connection.address or unknown):
             return
         if failed:
-            self._rule.failed(connection.address)
+            self.rule.failed(connection.address)
         # To the API programs come for one request, a script for each call: its end costs libzmq nothing there.
-        elif connection.ends is not None and connection.is_young and not self._rule.unfinished_bytes:
-            self._rule.conduct.came_and_went(connection.address)
+        elif connection.ends is not None and connection.is_young and not self.rule.unfinished_bytes:
+            self.rule.conduct.came_and_went(connection.address)
 
     @property
     def has_any(self) -> bool:
@@ -137,7 +140,7 @@ class Connections:
         Args:
             all_of_them: whether to look at all connections, or only at those that have just come.
         """
-        if self._rule.unfinished_bytes:
+        if self.rule.unfinished_bytes:
             self._cut_unfinished()
             return
         all_of_them = all_of_them or len(self._open) <= LOOK_AT_ALL
@@ -170,19 +173,19 @@ class Connections:
             if connection.ends is None:
                 continue
             # In this order: what was taken had been received.
-            traffic = self._rule.traffic.seen(fd)
+            traffic = self.rule.traffic.seen(fd)
             taken, heard = (traffic.taken, traffic.heard) if traffic is not None else (0, 0)
             received = descriptors.bytes_received(fd)
             connection.level.add(received - connection.received - (taken - connection.taken))
             connection.received, connection.taken = received, taken
-            if connection.level.now > self._rule.unfinished_bytes:
+            if connection.level.now > self.rule.unfinished_bytes:
                 self._end(fd, connection, "flood")
             elif received - heard > ALL_BYTES:
                 # Heartbeats of many hours, perhaps: it comes back at once.
                 descriptors.hang_up(fd, connection.ends)
                 connection.ends = None
             total += connection.level.now if connection.ends is not None else 0.0
-        bound = max(UNFINISHED_BYTES, 2.0 * self._rule.unfinished_bytes)
+        bound = max(UNFINISHED_BYTES, 2.0 * self.rule.unfinished_bytes)
         if total > bound:
             self._end_largest(total - bound / 2)
 
@@ -207,6 +210,6 @@ class Connections:
     def _end(self, fd: int, connection: _Connection, reason: str) -> None:
         ends, connection.ends = connection.ends, None  # what follows is the end of it
         if ends is not None and descriptors.hang_up(fd, ends):
-            self._rule.refuse(reason, ends.address)
+            self.rule.refuse(reason, ends.address)
             if reason == "flood":
-                self._rule.conduct.flooded(ends.address)
+                self.rule.conduct.flooded(ends.address)

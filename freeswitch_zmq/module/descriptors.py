@@ -12,7 +12,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-__all__ = ["Ends", "bytes_acked", "bytes_received", "ends_of", "hang_up", "inode"]
+__all__ = ["NOTHING", "Ends", "bytes_acked", "bytes_received", "ends_of", "hang_up", "inode"]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _COUNT = struct.Struct("=Q")
@@ -21,6 +21,10 @@ _BYTES_RECEIVED_AT = 128
 """Where `tcpi_bytes_acked` and `tcpi_bytes_received` stand in `struct tcp_info` of Linux (4.1 and newer)."""
 
 _BUFFER = 256
+
+
+NOTHING = -1
+"""The inode of what is not there."""
 
 
 class Ends(NamedTuple):
@@ -59,13 +63,13 @@ def _tcp_count(fd: int, offset: int) -> int | None:
 
 
 def inode(fd: int) -> int:
-    """What tells what is behind a descriptor from what was there before; -1 when nothing is, 0 without a descriptor."""
+    """What tells what is behind a descriptor from what was there before; NOTHING when it is closed, 0 for none (-1)."""
     if fd < 0:
         return 0
     try:
         return os.fstat(fd).st_ino
     except OSError:
-        return -1
+        return NOTHING
 
 
 def hang_up(fd: int, ends: Ends) -> bool:

@@ -25,6 +25,8 @@ GIVEN_UP_SECONDS = 5.0
 LINGER_MS = 400
 """What is on its way to peers at a stop gets this long; a peer that doesn't read can't hold it up more."""
 
+_WITH_HANDSHAKE = ("tcp://", "ipc://", "tipc://")
+
 _REMEDIES = {
     errno.EADDRINUSE: "another program listens there, perhaps a second switch; take another port or stop that program",
     errno.EADDRNOTAVAIL: "this machine has no such address; name one of its own, or * for all",
@@ -56,13 +58,13 @@ class EndpointOptions:
 
     @property
     def guarded(self) -> bool:
-        """Whether peers are let in one by one."""
-        return self.acl is not None or (self.curve is not None and not self.connect)
+        """Whether peers are let in one by one, if only to tell them apart (`traffic.py`)."""
+        return not self.connect and self.address.startswith(_WITH_HANDSHAKE)
 
     @property
     def connects_by_handshake(self) -> bool:
         """Whether it goes to a collector that could refuse it."""
-        return self.connect and self.address.startswith(("tcp://", "ipc://", "tipc://"))
+        return self.connect and self.address.startswith(_WITH_HANDSHAKE)
 
     def same_socket(self, other: EndpointOptions) -> bool:
         """Whether going from one to the other keeps the socket and its connections.

@@ -20,7 +20,7 @@ class Traffic:
         ends: connections that had ended at its endpoint when it was let in.
 
     Attributes:
-        inode: of the connection, as long as it was there when its first message was taken.
+        inode: of the connection, if it was there when its first message was taken.
         heard: the bytes that had come when the latest whole request was taken.
         taken: the bytes of whole requests that were taken.
         given: the bytes of the answers.
@@ -50,13 +50,13 @@ class TrafficBook:
 
     def of(self, fd: int, ends: int) -> Traffic:
         """For the endpoint: that of the connection from which a message was taken just now."""
-        found, now = self._open.get(fd), Traffic(fd, ends)
-        if found is not None and (found.ends, found.inode) == (ends, now.inode):
+        found = self._open.get(fd)
+        if found is not None and found.ends == ends:
             return found
-        if self._has_ended(now):  # a late message, and the descriptor may be another one's
-            return now
-        self._open[fd] = now
-        return now
+        new = Traffic(fd, ends)
+        if not self._has_ended(new):  # otherwise it is a late message, and the descriptor may be another one's
+            self._open[fd] = new
+        return new
 
     def open(self) -> list[Traffic]:
         """Those of which something was taken; some may have ended."""
@@ -74,7 +74,8 @@ class TrafficBook:
 
     def is_there(self, traffic: Traffic) -> bool:
         """Whether that connection has not ended."""
-        return descriptors.inode(traffic.fd) == traffic.inode and not self._has_ended(traffic)
+        now = descriptors.inode(traffic.fd)
+        return now == traffic.inode and now != descriptors.NOTHING and not self._has_ended(traffic)
 
     def _has_ended(self, traffic: Traffic) -> bool:
         return self._ended.get(traffic.fd, 0) > traffic.ends

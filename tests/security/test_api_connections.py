@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.esl import Esl, EslError
 from tests.support.keys import access
-from tests.support.module import Module, api, configuration
+from tests.support.module import LOOPBACK, Module, api, configuration
 from tests.support.rawcaller import RawCaller
 from tests.support.zmtp import MORE, frame
 
@@ -79,9 +79,11 @@ def test_under_the_name_of_one_that_is_gone_nobody_gets_its_answers(module_facto
     assert module.api()["undelivered"] == 1
 
 
-def test_not_even_under_its_descriptor_too(module_factory: ModuleFactory) -> None:
+@pytest.mark.parametrize("over", ["tcp", "ipc"])
+def test_not_even_under_its_descriptor_too(module_factory: ModuleFactory, tmp_path: Path, over: str) -> None:
     """It leaves before its request has been looked at. Another one gets its descriptor, and waits for its name."""
-    module = module_factory(configuration(api=api(ALLOW, ("handshake-ms", "10000"))))
+    bind = f"ipc://{tmp_path}/api" if over == "ipc" else LOOPBACK
+    module = module_factory(configuration(api=api(ALLOW, ("handshake-ms", "10000"), bind=bind)))
     name = [(b"Identity", b"crm")]
     with ExitStack() as open_now:
         gone = open_now.enter_context(RawCaller(module.api_endpoint(), name))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -387,6 +388,55 @@ def test_a_stop_does_not_wait_long_for_freeswitch(
         assert access.stop()
         assert time.monotonic() - started < 3.0
     direct.gate.set()  # its thread ends as soon as it gets its answer
+
+
+# Who comes in is told apart from those that have ended before.
+
+
+@pytest.fixture
+def ended(access: Access, context: Context) -> Iterator[Callable[[int], None]]:
+    """``ended(count)``: so many connections end at the endpoint "events", as libzmq's monitor tells of an end."""
+    rule = access.rules["events"] = a_rule("127.0.0.0/8")
+    watched = False
+    with context.socket(zmq.PAIR) as monitored:
+        monitor = context.socket(zmq.PAIR)
+        monitored.bind("inproc://monitored")
+        monitor.connect("inproc://monitored")
+
+        def end(count: int) -> None:
+            nonlocal watched
+            for fd in range(1000, 1000 + count):
+                monitored.send_multipart([struct.pack("=HI", zmq.EVENT_DISCONNECTED, fd), b"tcp://127.0.0.1:1"])
+            if not watched:
+                watched = True
+                access.watch(monitor, rule)
+
+        yield end
+        assert access.stop()  # which closes the monitor's socket
+
+
+def test_what_had_ended_before_is_known_of_an_endpoint_that_has_just_been_opened(
+    ended: Callable[[int], None], asking: Asking
+) -> None:
+    ended(2)
+    assert asking.ask(*zap(b"127.0.0.1"))[-2] == b"2 "
+    ended(1)
+    assert asking.ask(*zap(b"127.0.0.1"))[-2] == b"3 "
+
+
+def test_nobody_comes_in_before_all_that_had_ended_is_known(
+    ended: Callable[[int], None], asking: Asking, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_module, "AT_ONCE", 1)
+    access.rules["other"] = a_rule("127.0.0.0/8")
+    ended(1000)
+    asking.send(*zap(b"127.0.0.1", request_id=b"here"))
+    asking.send(*zap(b"127.0.0.1", request_id=b"there", domain=b"other"))
+    # Others need not wait for that.
+    assert [(reply[1], reply[-2]) for reply in (asking.reply(), asking.reply())] == [
+        (b"there", b"0 "),
+        (b"here", b"1000 "),
+    ]
 
 
 # With real publishers and peers.

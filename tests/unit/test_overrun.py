@@ -132,7 +132,7 @@ def test_it_can_happen_again_and_again_and_leaves_nothing(station: Station) -> N
     for _ in range(5):
         once()
     wait_for(lambda: descriptors() <= before, "libzmq to close its descriptors")
-    assert len(station.running._access.rules) == rules == 2
+    assert len(station.running._access.rules) == rules == 3
     assert len(endpoints(station)) == 3
 
 

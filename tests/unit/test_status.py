@@ -141,7 +141,7 @@ def test_the_counters_of_the_api(switch: FakeSwitch, tmp_path: Path) -> None:
         one.send("api", {"command": "slow", "args": "x"})
         one.notify("ping")
         wait_for(lambda: station.channel.counted()["requests"] == 7, "all requests")
-        wait_for(lambda: status.api_status(station.channel)["connections"], "the connection to be counted")
+        wait_for(lambda: status.api_status(station.channel)["connections"] == 2, "the connections to be counted")
         found = status.api_status(station.channel)
         here = station.asked_at(0)
         assert found == {
@@ -156,8 +156,7 @@ def test_the_counters_of_the_api(switch: FakeSwitch, tmp_path: Path) -> None:
             "refused": 2,
             "pending": 1,
             "security": "null",
-            # Over ipc nobody counts them where no key is asked for.
-            "connections": 1,
+            "connections": 2,
             "refusals": [refusal(here, "forbidden", 2, "127.0.0.1")],
         }
         assert json.loads(status.as_json(found)) == found

@@ -80,6 +80,21 @@ def test_what_is_taken_when_its_descriptor_is_anothers_is_nobodys(book: TrafficB
     assert book.of(descriptor.number, 1) is heir
 
 
+def test_what_is_taken_of_one_known_when_its_descriptor_is_anothers_is_nobodys(
+    book: TrafficBook, descriptor: Descriptor
+) -> None:
+    """Even if nobody has told of its end yet."""
+    traffic = book.of(descriptor.number, 0)
+    descriptor.becomes_anothers()
+    assert book.of(descriptor.number, 0) is traffic
+    assert not book.is_there(traffic)
+
+
+def test_what_is_taken_when_its_descriptor_is_closed_is_nobodys(book: TrafficBook, descriptor: Descriptor) -> None:
+    descriptor.ends()
+    assert not book.is_there(book.of(descriptor.number, 0))
+
+
 def test_it_was_another_ones_before(book: TrafficBook, descriptor: Descriptor) -> None:
     for number in range(1, 10):
         book.end(descriptor.number)

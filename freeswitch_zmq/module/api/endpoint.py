@@ -251,7 +251,7 @@ class ApiEndpoint(NetworkEndpoint):
     def _whose(self, frame: zmq.Frame) -> tuple[Traffic, Optional[str]]:
         """Of the connection that a message came from, and the caller's key where one is needed."""
         ends, key = 0, None
-        if self.options.guarded:  # elsewhere that is what the peer says of itself
+        if self.options.guarded:  # inproc has neither
             told, _, key = _property(frame, "User-Id").partition(" ")
             ends = int(told)
         return self._book.of(_fd(frame), ends), key if self.options.curve is not None else None
