@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional
 from freeswitch_zmq.errors import NotHeld
 from freeswitch_zmq.wire import known_prefix
 
-__all__ = ["NotHeld", "Page", "Ring"]
+__all__ = ["Page", "Ring"]
 
 OVERHEAD = sys.getsizeof(b"") + 16 + 16
 """What an event costs beside its JSON: Python's own part of a bytes object, what malloc adds on average, two slots."""

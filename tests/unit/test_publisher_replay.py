@@ -12,10 +12,11 @@ import pytest
 import zmq
 from hypothesis import strategies as st
 
+from freeswitch_zmq.errors import NotHeld
 from freeswitch_zmq.module import publisher as publisher_module
 from freeswitch_zmq.module.link import Link
 from freeswitch_zmq.module.publisher import Publisher, TakenEvent
-from freeswitch_zmq.module.ring import NotHeld, Ring
+from freeswitch_zmq.module.ring import Ring
 from tests.unit.configurations import publisher_config
 from tests.unit.conftest import end_context
 from tests.unit.fake_freeswitch import FakeEvent

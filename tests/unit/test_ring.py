@@ -10,7 +10,8 @@ import pytest
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from freeswitch_zmq.module.ring import OVERHEAD, PAGE_BYTES, SMALLEST, NotHeld, Page, Ring
+from freeswitch_zmq.errors import NotHeld
+from freeswitch_zmq.module.ring import OVERHEAD, PAGE_BYTES, SMALLEST, Page, Ring
 from freeswitch_zmq.wire import close_json, known_prefix, open_json
 from tests.unit.ringing import MB, message, numbers, walk
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from freeswitch_zmq.errors import NotHeld
 from freeswitch_zmq.module import ring as ring_module
-from freeswitch_zmq.module.ring import NotHeld, Ring
+from freeswitch_zmq.module.ring import Ring
 from tests.unit.ringing import MB, message, numbers
 
 
