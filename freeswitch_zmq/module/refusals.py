@@ -30,7 +30,7 @@ AT_THE_END = ("handshake", "crowd")
 
 @dataclass
 class Refusal:
-    """How many connections, and the latest of them: its address and its key's name, empty where not known."""
+    """How many connections, and of the latest of which that is known the address and the key's name."""
 
     count: int = 0
     address: str = ""
@@ -51,7 +51,8 @@ class Refusals:
         """One more; a peer comes back every few seconds and counts each time."""
         refusal = self.by_reason.setdefault((endpoint, reason), Refusal())
         refusal.count += 1
-        refusal.address, refusal.key = address, key
+        if address or key:  # some are gone before they can be looked at
+            refusal.address, refusal.key = address, key
 
     def take_back(self, endpoint: str, reason: str) -> None:
         """One less: the latest was counted for another reason as well."""

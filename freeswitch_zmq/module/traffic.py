@@ -24,15 +24,16 @@ class Traffic:
         heard: the bytes that had come when the latest whole request was taken.
         taken: the bytes of whole requests that were taken.
         given: the bytes of the answers.
+        words: of these, the bytes of words about answers that were dropped, since one was dropped first.
     """
 
-    __slots__ = ("ends", "fd", "given", "heard", "inode", "taken")
+    __slots__ = ("ends", "fd", "given", "heard", "inode", "taken", "words")
 
     def __init__(self, fd: int, ends: int) -> None:
         self.fd = fd
         self.ends = ends
         self.inode = descriptors.inode(fd)
-        self.heard = self.taken = self.given = 0
+        self.heard = self.taken = self.given = self.words = 0
 
 
 class TrafficBook:

@@ -377,6 +377,25 @@ def test_an_answer_that_is_dropped_counts_once(switch: FakeSwitch, monkeypatch: 
         assert 0 < counted["undelivered"] < 30
 
 
+def test_who_is_given_one_much_too_large_is_told_of_the_next(
+    switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread_module, "OF_ONE_BYTES", 2_000_000)
+    monkeypatch.setattr(unread_module, "WORDS_BYTES", 1_000)
+    with api_station(switch, allow=ALLOW) as station, lazy_peer(station) as lazy:
+        station.told = {"x": "y" * 20_000_000}
+        for number in range(30):
+            lazy.send(frame(request("status", number)))
+        assert station.counted(requests=30, undelivered=29)["succeeded"] == 30
+        answers = receive_answers(lazy, 7)
+        assert [answer["id"] for answer in answers] == list(range(7))
+        assert all(answer["error"]["data"] == {"done": True} for answer in answers[1:])
+        # Now that it has read there is room for more.
+        lazy.send(frame(request("ping", 99)))
+        [*_, last] = receive_answers(lazy, 1)
+        assert last["id"] == 99
+
+
 @pytest.mark.parametrize("what", ["an id", "an envelope"])
 def test_what_is_only_sent_back_is_bounded_too(station: Station, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr(unread_module, "OF_ONE_BYTES", 200_000)

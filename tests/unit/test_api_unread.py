@@ -104,11 +104,20 @@ def test_of_what_is_dropped_one_is_told_for_a_while(
 ) -> None:
     monkeypatch.setattr(unread_module, "WORDS_BYTES", 20_000)
     one, _, _ = connections
-    unread.add(one.traffic, 120_000)
+    # However large the answer was that was too much.
+    unread.add(one.traffic, 200_000)
     assert not unread.has_room(one.traffic, SMALL_BYTES)
+    one.traffic.words = 20_000
     assert unread.has_room_for_a_word(one.traffic)
-    unread.add(one.traffic, 1)
+    one.traffic.words = 20_001
+    assert not unread.has_room(one.traffic, SMALL_BYTES)
     assert not unread.has_room_for_a_word(one.traffic)
+    # It is told again when it has read meanwhile.
+    one.arrives(150_000)
+    assert unread.has_room(one.traffic, LARGE)
+    unread.add(one.traffic, 100_000)
+    assert not unread.has_room(one.traffic, LARGE)
+    assert unread.has_room_for_a_word(one.traffic)
 
 
 def test_many_that_leave_little_unread_are_too_many_together(unread: Unread, connections: list[Connection]) -> None:

@@ -146,6 +146,17 @@ def test_who_was_not_let_in_is_counted_by_endpoint_and_reason() -> None:
     assert Refusals().count == 0
 
 
+def test_one_of_whom_nothing_is_known_does_not_hide_who_was_before() -> None:
+    refusals = Refusals()
+    refusals.add("here", "handshake", "")
+    refusals.add("here", "handshake", "192.0.2.1")
+    refusals.add("here", "handshake", "")
+    [refusal] = refusals.by_reason.values()
+    assert (refusal.count, refusal.address, refusal.key) == (3, "192.0.2.1", "")
+    refusals.add("here", "handshake", "", "alice")  # over ipc
+    assert (refusal.count, refusal.address, refusal.key) == (4, "", "alice")
+
+
 def test_whoever_flooded_has_to_stay_away_whatever_key_it_has(clock: Clock) -> None:
     rule = a_rule("192.0.2.0/24", "lan", curve=True)
     rule.conduct.flooded("192.0.2.1")

@@ -346,7 +346,9 @@ class ApiEndpoint(NetworkEndpoint):
             given = self._hand_over(peer, answer)
         elif self._unread.has_room_for_a_word(peer.traffic):
             done = "what was asked for is done, and its answer dropped: the earlier ones have not been read"
-            self._hand_over(peer, failure(RpcError(INTERNAL_ERROR, done, {"done": True}), id))
+            word = failure(RpcError(INTERNAL_ERROR, done, {"done": True}), id)
+            if self._hand_over(peer, word):
+                peer.traffic.words += len(word) + peer.size
         self.counters.undelivered += not given
         return given
 

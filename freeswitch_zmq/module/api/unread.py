@@ -22,7 +22,9 @@ OF_ALL_BYTES = 256_000_000
 """What one caller, and all of an endpoint together, may have unread before another answer is kept back."""
 
 WORDS_BYTES = 1_000_000
-"""What one caller may have unread beyond that of words about answers that were dropped."""
+"""How many words about answers that were dropped one caller may be given until it has read enough: the answer before
+them may have been of any size.
+"""
 
 LOOK_SECONDS = 0.1
 
@@ -49,12 +51,15 @@ class Unread:
         unread = self._of(traffic)
         if unread is None or (unread <= LITTLE_BYTES and size <= SMALL_BYTES):
             return True
-        return unread <= OF_ONE_BYTES and self._all_have_room()
+        if unread > OF_ONE_BYTES:
+            return False
+        traffic.words = 0
+        return self._all_have_room()
 
     def has_room_for_a_word(self, traffic: Traffic) -> bool:
         """Whether it may be told of an answer for which there is none."""
         unread = self._of(traffic) or 0
-        return unread <= LITTLE_BYTES or (unread <= OF_ONE_BYTES + WORDS_BYTES and self._all_have_room())
+        return unread <= LITTLE_BYTES or (traffic.words <= WORDS_BYTES and self._all_have_room())
 
     def _all_have_room(self) -> bool:
         now = time.monotonic()
