@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import uuid
 
 from . import text
@@ -21,6 +22,7 @@ __all__ = ["Connection"]
 
 _GOODBYE = "Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
 _GOING = "The system is being shut down.\n"
+_ANSWER_TIMEOUT = 0.5
 _SENDEVENT = Origin("mod_event_socket.c", "parse_command", "2283")
 
 
@@ -44,6 +46,7 @@ class Connection:
         self._log_level = -1
         self._outbox = Outbox(core, client)
         self._reader: HostThread | None = None
+        self._answering = threading.Lock()
 
     @property
     def gone(self) -> bool:
@@ -63,6 +66,8 @@ class Connection:
 
     def say_goodbye(self, timeout: float) -> None:
         """Send what is queued, so many seconds at most, then the notice that the switch goes; then close."""
+        if self._answering.acquire(timeout=min(timeout, _ANSWER_TIMEOUT)):  # whoever asked for the end is answered too
+            self._answering.release()
         self._outbox.finish(timeout, _notice(_GOING) if self._running else "")
         self.close()
 
@@ -91,7 +96,8 @@ class Connection:
                     packet = read_packet(source)
                     if packet is None:
                         break
-                    self._answer(packet)
+                    with self._answering:
+                        self._answer(packet)
             self._outbox.send(_notice(_GOODBYE))
         except OSError:
             pass  # The client has gone.
