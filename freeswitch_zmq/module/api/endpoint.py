@@ -65,10 +65,10 @@ FLOOD_FRAMES = 10_000
 """Nobody sends so many by mistake. To take them costs 1.5 µs each, in which nobody else is served."""
 
 IDLE_SECONDS = 1.0
-LAST_CALLS_SECONDS = 0.1
+LAST_CALLS_SECONDS = 0.3
 """How long requests that came before a stop are still taken, and told about it."""
 
-SILENCE_MS = 10
+SILENCE_MS = 30
 """After such a silence there are no more; for a moment none may be there although some are on their way."""
 
 Frames = list[zmq.Frame]
