@@ -33,7 +33,7 @@ class Listening(contextlib.ExitStack):
         context: Context,
         bind: str = "tcp://127.0.0.1:*",
         acl: Sequence[str] | None = None,
-        handshake_ms: int = 300,
+        handshake_ms: int = 600,
     ) -> None:
         super().__init__()
         self.rule = Rule("default", "tcp://here", acl, False, KeyRing([]), Refusals(), "domain")
