@@ -1,9 +1,9 @@
-"""Runs the tests twice and sums up: under the distribution's Python and packages, and with the newest ones.
+"""Runs the tests under the distribution's Python and packages and with the newest ones, and sums up.
 
 All at the same time, because tests of a switch wait more than they work; for the same reason the longest folder has a
 process of its own. The distribution's are shown first, so that what is read last are runs in which the live tests take
 part.
-Arguments are handed to both runs of pytest. The last line printed is the sum; it is kept in `.venv/last-tests`
+Arguments are handed to each run of pytest. The last line printed is the sum; it is kept in `.venv/last-tests`
 for whoever runs this through make.
 """
 

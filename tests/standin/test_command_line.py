@@ -149,6 +149,13 @@ def test_threads_of_scripts_do_not_hold_it(start: Callable[..., Started], folder
     assert time.monotonic() - before < 5.0
 
 
+def test_who_asks_for_the_end_is_answered_however_long_that_takes_within_reason(start: Callable[..., Started]) -> None:
+    started = start()
+    with Esl.connect(started.port) as esl:
+        assert esl.api("eval ${fsctl(shutdown)}${msleep(300)}") == "+OK\n+OK"
+    assert started.process.wait(10) == 0
+
+
 def test_shutdown_now(start: Callable[..., Started]) -> None:
     started = start()
     with Esl.connect(started.port) as esl:
