@@ -17,7 +17,8 @@ from tests.live.conftest import LiveModuleFactory
 from tests.support.caller import Answer, Caller
 from tests.support.flow import Good, Load
 from tests.support.module import LOOPBACK, Module, Param, Subscriber, api, configuration, publisher
-from tests.support.switch import Switch, free_port
+from tests.support.ports import free_port
+from tests.support.switch import Switch
 
 pytestmark = pytest.mark.live
 

@@ -16,7 +16,7 @@ from tests.support.eavesdrop import Eavesdropper, held
 from tests.support.esl import Esl
 from tests.support.flow import Load
 from tests.support.module import Module, api, configuration, publisher
-from tests.support.switch import free_port
+from tests.support.ports import free_port
 
 from .conftest import ModuleFactory
 

@@ -12,8 +12,8 @@ from tests.support.background import Background
 from tests.support.flow import Load
 from tests.support.keys import Pair, access, new_pair
 from tests.support.module import Module, configuration, publisher
+from tests.support.ports import free_port
 from tests.support.relay import Relay
-from tests.support.switch import free_port
 
 from .conftest import ModuleFactory
 from .keys_configuration import CURVE, Keys

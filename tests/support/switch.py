@@ -6,7 +6,6 @@ import abc
 import contextlib
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import ClassVar
 
 from .configuration import param, render
 from .esl import Esl, EslError, Text
+from .ports import free_port
 from .process import Child, proc_cpu, proc_fds, proc_status
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -22,14 +22,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 class SwitchError(Exception):
     """The switch did not start, or did not stop, as it should."""
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free right now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Switch(abc.ABC):

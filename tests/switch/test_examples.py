@@ -18,7 +18,8 @@ from types import TracebackType
 import pytest
 
 from tests.support.module import Module, api, configuration, publisher
-from tests.support.switch import REPOSITORY, free_port
+from tests.support.ports import free_port
+from tests.support.switch import REPOSITORY
 from tests.switch.conftest import ModuleFactory
 
 EXAMPLES = REPOSITORY / "examples"

@@ -6,7 +6,7 @@ import pytest
 import zmq
 
 from tests.support.module import Subscriber, configuration, publisher
-from tests.support.switch import free_port
+from tests.support.ports import free_port
 from tests.switch.conftest import ModuleFactory
 
 CAPABILITY = {"epgm": "pgm", "norm": "norm"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import SwitchFactory
 from tests.support.module import Module, Subscriber, configuration, publisher, sequences, ticks
-from tests.support.switch import free_port
+from tests.support.ports import free_port
 from tests.switch.conftest import ModuleFactory
 
 

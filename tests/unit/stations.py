@@ -187,14 +187,6 @@ def fire_until_heard(switch: FakeSwitch, socket: zmq.Socket[bytes]) -> None:
     wait_for(heard, "an event to arrive")
 
 
-def free_port() -> int:
-    """A TCP port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def is_free(address: str) -> bool:
     """Whether `tcp://HOST:PORT` could be listened on."""
     host, _, port = address.partition("://")[2].rpartition(":")

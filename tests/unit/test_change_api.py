@@ -21,10 +21,11 @@ from freeswitch_zmq.module.schema import ApiConfig
 from tests.support.caller import Caller
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber
+from tests.support.ports import free_port
 from tests.unit.asking import CORE_UUID, api_station, jobs
 from tests.unit.configurations import api, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch, job_event
-from tests.unit.stations import Station, free_port, is_free
+from tests.unit.stations import Station, is_free
 from tests.unit.waiting import wait_for
 
 ALLOW = "ping, status, api:slow *, api:echo *"

@@ -25,10 +25,11 @@ from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule
 from freeswitch_zmq.module.subscriptions import CHECKED_LENGTH
 from tests.support.module import Subscriber
+from tests.support.ports import free_port
 from tests.support.zmtp import RawPeer, frame
 from tests.unit.fake_freeswitch import FakeEvent
 from tests.unit.publishing import Bench, Context, Socket, offer, received_json, send_all, sequences
-from tests.unit.stations import free_port, is_free
+from tests.unit.stations import is_free
 from tests.unit.waiting import wait_for
 
 OPTIONS = EndpointOptions(
