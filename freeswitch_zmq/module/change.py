@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+
+import zmq
 
 from freeswitch_zmq.errors import StartError
 from freeswitch_zmq.module.endpoint import EndpointOptions, NetworkEndpoint
@@ -41,13 +44,13 @@ class EndpointChange:
             if any(old.is_in_the_way(options.address) for _, old in self._old):
                 in_the_way.append((group, options))
             else:
-                self._opened.append((group, group.open_endpoint(options)))
+                self._opened.append((group, _open(group, options)))
         for group, options in in_the_way:
             for owner, old in [pair for pair in self._old if pair[1].is_in_the_way(options.address)]:
                 self._old.remove((owner, old))
                 self._closed_early.append((owner, replace(old.options, address=old.address)))
                 self._close(owner, old)
-            self._opened.append((group, _open_freed(group, options)))
+            self._opened.append((group, _open(group, options)))
 
     def _sort_out(self) -> list[tuple[EndpointGroup, EndpointOptions]]:
         """Which endpoints stay, which are to be closed, and (returned) which are to be opened."""
@@ -91,7 +94,7 @@ class EndpointChange:
             group.close_endpoint(endpoint)
         for group, options in self._closed_early:
             try:
-                _open_freed(group, options)
+                _open(group, options)
             except StartError as error:
                 problems.append(str(error))
         if problems:
@@ -106,13 +109,17 @@ class EndpointChange:
         return words
 
 
-def _open_freed(group: EndpointGroup, options: EndpointOptions) -> NetworkEndpoint:
-    """Opens an endpoint whose address one of ours had until just now: libzmq's I/O thread lets go of it a bit later."""
+def _open(group: EndpointGroup, options: EndpointOptions) -> NetworkEndpoint:
+    """Opens an endpoint, whose address one of ours may have had until just now, in this reload or the one before.
+
+    libzmq lets go of an address after the socket is closed, in a thread of its own.
+    """
     deadline = time.monotonic() + 1.0
     while True:
         try:
             return group.open_endpoint(options)
-        except StartError:
-            if time.monotonic() > deadline:
+        except StartError as error:
+            in_use = isinstance(error.__cause__, zmq.ZMQError) and error.__cause__.errno == errno.EADDRINUSE
+            if not in_use or time.monotonic() > deadline:
                 raise
         time.sleep(0.01)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import SwitchFactory
+from tests.support.waiting import wait_for
 
 from .probing import Probe
 
@@ -22,6 +23,8 @@ def test_shutdown(switch_factory: SwitchFactory, scripts_dir: Path, tmp_path: Pa
     with probe.consumer("SHUTDOWN") as consumer:
         switch.sendevent("SHUTDOWN", [("X-Forged", "yes")])
         consumer.take("SHUTDOWN")
+    # The watching thread has another consumer, and notes whether the switch still ran when it got round to the event.
+    wait_for(seen.exists, "the forged event to be noted")
     assert switch.stop(how) == 0
     notes: list[dict[str, Any]] = [json.loads(line) for line in seen.read_text("ascii").splitlines()]
     assert len(notes) == 2, notes

@@ -20,9 +20,9 @@ from freeswitch_zmq.module.publisher import Publisher
 from freeswitch_zmq.module.running import Running
 from freeswitch_zmq.module.schema import Config
 from tests.support.module import Subscriber
+from tests.support.waiting import wait_for
 from tests.unit.configurations import config
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
-from tests.unit.waiting import wait_for
 
 _marks = itertools.count(1)
 

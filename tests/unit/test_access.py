@@ -24,12 +24,12 @@ from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule
 from freeswitch_zmq.module.schema import KeyConfig
 from tests.support.module import Subscriber
+from tests.support.waiting import wait_for
 from tests.support.zmtp import RawPeer
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import DirectLists, FakeSwitch
 from tests.unit.publishing import Context
 from tests.unit.stations import Station, fire_until_heard
-from tests.unit.waiting import wait_for
 
 NOBODY_HERE = "192.0.2.0/24"
 """RFC 5737: never the address of a peer."""

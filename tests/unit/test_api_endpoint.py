@@ -26,11 +26,11 @@ from freeswitch_zmq.module.traffic import Traffic, TrafficBook
 from tests.support.caller import Caller, RpcFailure
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.rawcaller import RawCaller
+from tests.support.waiting import wait_for
 from tests.support.zmtp import MORE, RawPeer, frame
 from tests.unit.asking import CORE_UUID, api_station
 from tests.unit.fake_freeswitch import FakeSwitch
 from tests.unit.stations import Station
-from tests.unit.waiting import wait_for
 
 ALLOW = "ping, status, api:echo *, api:fails, api:version, sendevent:TRAP"
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'

@@ -17,12 +17,12 @@ from freeswitch_zmq.module.api import endpoint as endpoint_module
 from freeswitch_zmq.module.api import unread as unread_module
 from tests.support.caller import Caller, RpcFailure
 from tests.support.keys import Identity, Pair, SecretFile, access, key, new_pair, new_secret_file
+from tests.support.waiting import wait_for
 from tests.support.zmtp import MORE, RawPeer, frame
 from tests.unit.asking import api_station, jobs, receive_answers
 from tests.unit.configurations import api, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch, job_event
 from tests.unit.stations import Station
-from tests.unit.waiting import wait_for
 
 ALLOW = "ping, status, api:echo *, api:slow *, bgapi:slow *"
 

@@ -11,11 +11,11 @@ from freeswitch_zmq.module import access as access_module
 from freeswitch_zmq.module import connections as connections_module
 from freeswitch_zmq.module.rule import Rule
 from tests.support.caller import Caller
+from tests.support.waiting import wait_for
 from tests.support.zmtp import MORE, RawPeer, command, frame
 from tests.unit.asking import api_station, receive_answers
 from tests.unit.fake_freeswitch import FakeSwitch
 from tests.unit.stations import Station
-from tests.unit.waiting import wait_for
 
 UNFINISHED = 100_000
 

@@ -13,7 +13,7 @@ from freeswitch_zmq.module import descriptors
 from freeswitch_zmq.module.api import unread as unread_module
 from freeswitch_zmq.module.api.unread import LITTLE_BYTES, SMALL_BYTES, Unread
 from freeswitch_zmq.module.traffic import TrafficBook
-from tests.unit.waiting import wait_for
+from tests.support.waiting import wait_for
 
 LARGE = SMALL_BYTES + 1
 

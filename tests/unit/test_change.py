@@ -17,11 +17,11 @@ from freeswitch_zmq.module import group as group_module
 from freeswitch_zmq.module.proxy import Endpoint
 from tests.support.module import Subscriber
 from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 from tests.support.zmtp import RawPeer, greeting
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch
 from tests.unit.stations import Station, fire_until_heard, is_free
-from tests.unit.waiting import wait_for
 
 
 def on(*binds: str, name: str = "default", **params: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ from tests.support.caller import Caller
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber
 from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 from tests.unit.asking import CORE_UUID, api_station, jobs
 from tests.unit.configurations import api, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch, job_event
 from tests.unit.stations import Station, is_free
-from tests.unit.waiting import wait_for
 
 ALLOW = "ping, status, api:slow *, api:echo *"
 ANY = "tcp://127.0.0.1:*"
@@ -295,6 +296,19 @@ def test_when_one_can_not_be_opened_everything_is_as_before(switch: FakeSwitch, 
             assert caller.call("ping")
             assert not caller.broke()
         assert station.reload(stream(of_events), api=on(first)) == []
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "inproc"])
+def test_one_that_is_not_yet_let_go_of_is_waited_for(switch: FakeSwitch, port: int, scheme: str) -> None:
+    address = f"tcp://127.0.0.1:{port}" if scheme == "tcp" else "inproc://unit-let-go-of"
+    with started(switch) as station:
+        other = station.running.context.socket(zmq.ROUTER)
+        other.bind(address)
+        letting_go = threading.Timer(0.3, other.close)
+        letting_go.start()
+        station.reload(stream(), api=on(address))
+        letting_go.join()
+        assert [(each.address, each.alive) for each in endpoints(station)] == [(address, True)]
 
 
 def test_one_that_was_closed_to_make_room_is_brought_back(switch: FakeSwitch, port: int) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from freeswitch_zmq.errors import CommandTimeout, HostError
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module.commands import Commands
+from tests.support.waiting import wait_for
 from tests.unit.fake_freeswitch import FakeConsumer, FakeEvent, FakeSwitch, api_event, job_event
-from tests.unit.waiting import wait_for
 
 Claimed = tuple[bool, FakeEvent]
 

@@ -19,10 +19,10 @@ from freeswitch_zmq.module.connections import EVENTS, Connections
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule
+from tests.support.waiting import wait_for
 from tests.support.zmtp import RawPeer, frame, greeting
 from tests.unit.clock import Clock
 from tests.unit.publishing import Context
-from tests.unit.waiting import wait_for
 
 
 class Listening(contextlib.ExitStack):

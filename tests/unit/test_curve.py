@@ -15,12 +15,12 @@ from freeswitch_zmq.module import status
 from tests.support.keys import Identity, Pair, SecretFile, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber
 from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 from tests.support.zmtp import GREETING_BYTES, RawPeer, greeting
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import DirectLists, FakeSwitch
 from tests.unit.publishing import Context
 from tests.unit.stations import Station, is_free
-from tests.unit.waiting import wait_for
 
 NOBODY_HERE = "192.0.2.0/24"
 """RFC 5737: never the address of a peer."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from freeswitch_zmq.module.descriptors import Ends, bytes_received, ends_of, hang_up
-from tests.unit.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 @contextlib.contextmanager

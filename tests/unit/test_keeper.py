@@ -13,11 +13,11 @@ from freeswitch_zmq.module.keeper import Keeper
 from freeswitch_zmq.module.refusals import REASONS
 from tests.support.caller import Caller
 from tests.support.module import Subscriber
+from tests.support.waiting import wait_for
 from tests.unit.asking import api_station
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
 from tests.unit.stations import Station
-from tests.unit.waiting import wait_for
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from freeswitch_zmq.module import lists as lists_module
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.events import Pump
 from freeswitch_zmq.module.lists import ListQuestion, Lists
+from tests.support.waiting import wait_for
 from tests.unit.fake_freeswitch import DirectLists, FakeSwitch
-from tests.unit.waiting import wait_for
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from freeswitch_zmq.module import link as link_module
 from freeswitch_zmq.module.proxy import Endpoint
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber
+from tests.support.waiting import wait_for
 from tests.support.zmtp import RawPeer
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch
 from tests.unit.stations import Station, is_free
-from tests.unit.waiting import wait_for
 from tests.unit.whole import Whole
 
 SIZE = 10_000

@@ -26,11 +26,11 @@ from freeswitch_zmq.module.rule import Rule
 from freeswitch_zmq.module.subscriptions import CHECKED_LENGTH
 from tests.support.module import Subscriber
 from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 from tests.support.zmtp import RawPeer, frame
 from tests.unit.fake_freeswitch import FakeEvent
 from tests.unit.publishing import Bench, Context, Socket, offer, received_json, send_all, sequences
 from tests.unit.stations import is_free
-from tests.unit.waiting import wait_for
 
 OPTIONS = EndpointOptions(
     address="tcp://127.0.0.1:*",

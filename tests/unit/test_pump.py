@@ -12,10 +12,10 @@ from freeswitch_zmq.module import events
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.events import Pump
 from tests.support.module import Subscriber, sequences
+from tests.support.waiting import wait_for
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch, job_event
 from tests.unit.stations import Station
-from tests.unit.waiting import wait_for
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from tests.support.caller import Caller
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber, sequences
 from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 from tests.unit.asking import jobs
 from tests.unit.configurations import api, configuration, local, param, publisher
 from tests.unit.fake_freeswitch import FakeEvent, job_event
 from tests.unit.stations import fire_until_heard, is_free
-from tests.unit.waiting import wait_for
 from tests.unit.whole import CORE_UUID, LOCATE, Whole
 
 

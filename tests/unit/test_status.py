@@ -15,11 +15,11 @@ from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.schema import AccessConfig, KeyConfig
 from tests.support.caller import Caller
 from tests.support.module import Subscriber
+from tests.support.waiting import wait_for
 from tests.unit.asking import api_station
 from tests.unit.configurations import api, configuration, local, publisher
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
 from tests.unit.stations import Station
-from tests.unit.waiting import wait_for
 from tests.unit.whole import Whole
 
 

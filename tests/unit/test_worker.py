@@ -6,7 +6,7 @@ import pytest
 
 from freeswitch_zmq.errors import StartError
 from freeswitch_zmq.module.worker import STACK_BYTES, Worker
-from tests.unit.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 class Recorder(Worker):
