@@ -311,6 +311,23 @@ def test_one_that_is_not_yet_let_go_of_is_waited_for(switch: FakeSwitch, port: i
         assert [(each.address, each.alive) for each in endpoints(station)] == [(address, True)]
 
 
+def test_what_waiting_does_not_mend_is_not_waited_for(
+    switch: FakeSwitch, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[ApiEndpoint] = []
+    open_front = ApiEndpoint.open_front
+
+    def try_it(endpoint: ApiEndpoint) -> None:
+        tried.append(endpoint)
+        open_front(endpoint)
+
+    monkeypatch.setattr(ApiEndpoint, "open_front", try_it)
+    with started(switch) as station:
+        with pytest.raises(StartError, match="this machine has no such address"):
+            station.reload(stream(), api=on(f"tcp://192.0.2.1:{port}"))
+        assert len(tried) == 1
+
+
 def test_one_that_was_closed_to_make_room_is_brought_back(switch: FakeSwitch, port: int) -> None:
     first = f"tcp://127.0.0.1:{port}"
     with started(switch, api=on(first)) as station:
