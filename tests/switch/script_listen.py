@@ -27,7 +27,7 @@ def fsapi(session: Any, stream: Any, env: Any, args: str) -> None:
         subscriber.set(zmq.LINGER, 0)
         subscriber.subscribe(b"")
         subscriber.connect(args)
-        while subscriber.poll(5000):
+        while subscriber.poll(25_000):
             event = json.loads(subscriber.recv())
             if "For-Inproc" in event:
                 stream.write(f"+OK {event['For-Inproc']}")

@@ -11,11 +11,12 @@ import pytest
 import zmq
 
 from tests.support.caller import Caller, RpcFailure
+from tests.support.holding import HOLD, Hold
 from tests.support.module import Module, Subscriber, api, configuration, publisher
 from tests.switch.conftest import ModuleFactory
 
 ALLOW = (
-    "ping,status,replay:*,api:status,api:version,api:uptime,api:show *,api:msleep *,api:echo *,api:originate *,"
+    f"ping,status,replay:*,api:status,api:version,api:uptime,api:show *,api:msleep *,api:echo *,api:originate *,{HOLD},"
     "bgapi:msleep *,bgapi:echo *,sendevent:CUSTOM^test::*,sendevent:MESSAGE"
 )
 KINDS = {"REQ": (zmq.REQ, False), "DEALER": (zmq.DEALER, False), "DEALER with delimiter": (zmq.DEALER, True)}
@@ -83,9 +84,11 @@ def test_what_freeswitch_refuses(asked: Module, caller: Caller) -> None:
 
 
 def test_a_timeout_and_the_late_answer(asked: Module, caller: Caller) -> None:
-    assert caller.code("api", command="msleep", args="700", timeout=0.1) == -32002
+    held = Hold(asked.switch)
+    assert caller.code("api", **held.params(timeout=0.1)) == -32002
     assert asked.api()["pending"] == 1
     assert caller.call("ping")["protocol"] == 1
+    held.release()
     asked.wait(asked.api, lambda now: now["pending"] == 0 and now["late"] == 1)
     caller.nothing(0.1)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,16 @@ def ours(switch: Switch) -> list[str]:
     """What the process has that the module opened: names of threads."""
     names = []
     for entry in sorted(Path(f"/proc/{switch.pid}/task").iterdir()):
-        name = (entry / "comm").read_text("utf-8").strip()
-        if name.startswith(("ZMQ", "event_zmq")):
-            names.append(name)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            name = (entry / "comm").read_text("utf-8").strip()
+            if name.startswith(("ZMQ", "event_zmq")):
+                names.append(name)
     return names
+
+
+def nothing_left(switch: Switch) -> None:
+    """Returns when it has none. libzmq's own threads end by themselves, a moment later on a machine that is busy."""
+    Module.wait(lambda: ours(switch), lambda now: now == [])
 
 
 def test_start_and_stop_and_nothing_is_left(switch_factory: SwitchFactory) -> None:
@@ -41,7 +47,7 @@ def test_start_and_stop_and_nothing_is_left(switch_factory: SwitchFactory) -> No
             assert module.command("stop") == "+OK stopped"
         status = module.status()
         assert (status["state"], status["publishers"], status["errors"]) == ("stopped", {}, 0)
-    assert ours(switch) == []
+    nothing_left(switch)
     module.wait(switch.threads, lambda now: now <= threads)
     module.wait(switch.fds, lambda now: now <= fds)
 
@@ -60,7 +66,7 @@ def test_a_start_that_fails_half_way_leaves_nothing(switch_factory: SwitchFactor
                 "perhaps a second switch; take another port or stop that program"
             )
             assert module.status()["state"] == "stopped"
-        assert ours(module.switch) == []
+        nothing_left(module.switch)
     module.start()
 
 
@@ -70,7 +76,7 @@ def test_a_start_with_a_broken_or_missing_configuration(switch_factory: SwitchFa
     module.switch.write_config(configuration(publisher(("nonsense", "1"))))
     module.switch.api("reloadxml")
     assert 'there is no parameter "nonsense"' in module.command("start")
-    assert ours(module.switch) == []
+    nothing_left(module.switch)
 
 
 def test_the_console(switch_factory: SwitchFactory) -> None:
@@ -98,7 +104,7 @@ def test_startup_script_with_lookups_bound_to_the_module_itself(switch_factory: 
             event_zmq_xml=configuration(), startup_script=True, xml_handler_bindings="configuration|directory|dialplan"
         )
     )
-    module.wait(module.status, lambda now: now["state"] == "running", 20)
+    module.wait(module.status, lambda now: now["state"] == "running")
     for _ in range(3):
         assert module.command("reload").startswith("+OK reloaded")
     assert "can't find anything" in module.switch.api("xml_locate directory domain name nowhere")
@@ -113,7 +119,7 @@ def test_shutdown_reaches_the_subscribers(switch_factory: SwitchFactory, how: st
     with Subscriber(module.endpoint()) as subscriber:
         subscriber.subscribed(switch)
         assert switch.stop(how) == 0
-        subscriber.until(lambda event: event["Event-Name"] == "SHUTDOWN", 10)
+        subscriber.until(lambda event: event["Event-Name"] == "SHUTDOWN")
         while subscriber.socket.poll(500):
             subscriber.frames()
 
@@ -136,10 +142,9 @@ def test_fork_safety_is_enforced(switch_factory: SwitchFactory) -> None:
     switch = module.switch
     assert "true" in switch.api("fsctl threaded_system_exec")
     switch.api("fsctl threaded_system_exec false")
-    began = time.monotonic()
-    module.wait(lambda: switch.api("fsctl threaded_system_exec"), lambda now: "true" in now, 30)
-    assert time.monotonic() - began < 30
-    assert switch.log_text().count("somebody switched threaded-system-exec off") == 1
+    module.wait(lambda: switch.api("fsctl threaded_system_exec"), lambda now: "true" in now)
+    log = module.wait_log("somebody switched threaded-system-exec off")  # told once it is on again
+    assert log.count("somebody switched threaded-system-exec off") == 1
 
 
 def test_fork_safety_can_be_required(switch_factory: SwitchFactory) -> None:
@@ -148,7 +153,7 @@ def test_fork_safety_can_be_required(switch_factory: SwitchFactory) -> None:
     answer = module.command("start")
     assert answer.startswith("-ERR threaded-system-exec is off, and event_zmq.conf.xml requires it: put <param")
     assert "false" in module.switch.api("fsctl threaded_system_exec")
-    assert ours(module.switch) == []
+    nothing_left(module.switch)
     module.switch.api("fsctl threaded_system_exec true")
     module.start()
     module.switch.api("fsctl threaded_system_exec false")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_a_gap_in_one_name_can_be_seen(module: Module) -> None:
     switch = module.switch
     with Subscriber(module.endpoint()) as subscriber:
         subscriber.subscribed(switch)
-        for name in ("HEARTBEAT", "TRAP", "HEARTBEAT"):
+        for name in ("MESSAGE", "TRAP", "MESSAGE"):  # no event that the switch itself sends
             switch.sendevent(name, [("Mine", "yes")])
         mine = [event for event in subscriber.until(lambda event: event.get("Mine") == "yes") if "Mine" in event]
         mine += [subscriber.until(lambda event: event.get("Mine") == "yes")[-1] for _ in range(2)]
@@ -100,18 +101,17 @@ def test_framing_topic_and_several_publishers_and_endpoints(module_factory: Modu
         Subscriber(module.endpoint(), module.endpoint(number=1)) as both,
         Subscriber(module.endpoint("topics"), prefixes=[b"CUSTOM.test::mark", prefix]) as topics,
     ):
-        both.subscribed(switch)
+        module.wait(module.publisher, lambda now: now["subscriptions"] == 2)  # one at each endpoint
         topics.subscribed(switch)
-        while both.socket.poll(300):
-            both.frames()
         switch.sendevent("CUSTOM", headers)
         topic, message = topics.frames()
         event = json.loads(message)
         assert topic == prefix
         assert set(event) == {"Event-Name", "Kept-One", "ZMQ-Epoch", "ZMQ-Sequence", "ZMQ-Name-Sequence"}
-        got = [both.event(), both.event()]
-        assert [each["Dropped"] for each in got] == ["2", "2"]
-        both.nothing(0.2)
+        for _ in range(2):
+            both.until(lambda event: event.get("Dropped") == "2")
+        while both.socket.poll(200):
+            assert "Dropped" not in both.event()
 
 
 def test_own_commands_are_no_news(module: Module) -> None:
@@ -137,8 +137,10 @@ def test_shedding_adds_up_to_the_event(module_factory: ModuleFactory) -> None:
         subscriber.subscribed(switch)
         before = module.at_rest()
         assert before["shed"] == 0
+        began = time.monotonic()
         switch.api("evgen 20000 60 0", timeout=60)
-        module.at_rest()
+        module.wait_accepted(before["accepted"] + 20_000)
+        module.at_rest()  # so that there is room for the last one
         switch.sendevent("CUSTOM", [("Event-Subclass", "test::end")])
         events = subscriber.until(lambda event: event.get("Event-Subclass") == "test::end", timeout=60)
         after = module.at_rest()
@@ -148,4 +150,4 @@ def test_shedding_adds_up_to_the_event(module_factory: ModuleFactory) -> None:
         assert holes == after["shed"] > 0
         log = module.wait_log('publisher "default" shed')
         assert "Cannot queue" not in log
-        assert log.count('publisher "default" shed') == 1
+        assert log.count('publisher "default" shed') <= 1 + (time.monotonic() - began) / 10
