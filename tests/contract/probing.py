@@ -73,7 +73,7 @@ class Probe:
         noted: list[dict[str, Any]] = self.call("probe_calls", "take")
         return noted
 
-    def wait_calls(self, count: int = 1, timeout: float = 5.0) -> list[dict[str, Any]]:
+    def wait_calls(self, count: int = 1, timeout: float = 30.0) -> list[dict[str, Any]]:
         """The same, after waiting for at least `count` of them."""
         deadline = time.monotonic() + timeout
         noted = self.calls()
@@ -103,13 +103,13 @@ class Consumer:
     def __exit__(self, *_: object) -> None:
         self.after_cleanup = self.probe.call("probe_events", "close", self.name)
 
-    def take(self, last: str, timeout: float = 5.0) -> SeenEvent:
+    def take(self, last: str, timeout: float = 30.0) -> SeenEvent:
         """The next event of the type or subclass `last`; those before it are lost."""
         event = self.take_all(last, timeout)[-1]
         assert last in (event.type, event.subclass), f"no {last} within {timeout} s, but {event.json!r}"
         return event
 
-    def take_all(self, last: str, timeout: float = 5.0) -> list[SeenEvent]:
+    def take_all(self, last: str, timeout: float = 30.0) -> list[SeenEvent]:
         """All events up to the first of the type or subclass `last`, or all that come in time."""
         told = self.probe.call("probe_events", "take", self.name, last, timeout, timeout=timeout + 5)
         assert told, f"no event within {timeout} s"

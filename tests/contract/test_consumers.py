@@ -49,21 +49,23 @@ def test_a_full_queue_drops_the_newest_and_logs_each(switch: Switch, probe: Prob
 
 def test_pop_with_nothing_there(probe: Probe) -> None:
     with probe.consumer("CUSTOM", "contract::silence") as consumer:
-        none, seconds = consumer.pop(0, 0)
+        # Without a wait: it takes less than the time that it is not to wait for, on a machine that is busy too.
+        none, _ = consumer.pop(0, 0)
         assert none
-        assert seconds < 0.1
-        none, seconds = consumer.pop(0, 500)
+        none, seconds = consumer.pop(0, 30_000)
         assert none
-        assert seconds < 0.1
+        assert seconds < 10
+        # Milliseconds, and not a thousand times as much.
         none, seconds = consumer.pop(1, 200)
         assert none
-        assert 0.19 < seconds < 1.0
+        assert 0.19 < seconds < 10
 
 
 def test_pop_lets_other_threads_run(probe: Probe) -> None:
-    with probe.consumer("CUSTOM", "contract::silence") as consumer:
-        turns = probe.call("probe_events", "pop_beside_thread", consumer.name, 200)
-    assert turns > 20
+    with probe.consumer("CUSTOM", "contract::turns") as consumer:
+        # It is another thread that fires what the pop waits for, after so many turns.
+        answer = probe.call("probe_events", "pop_beside_thread", consumer.name, "contract::turns", 20, timeout=40)
+    assert answer == {"none": False, "turns": 20}
 
 
 def test_pop_without_a_timeout_waits_for_the_event(switch: Switch, probe: Probe) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.switch import Switch
+from tests.support.waiting import wait_for
 
 from .probing import Probe
 
@@ -85,7 +86,8 @@ def test_no_script_named(switch: Switch) -> None:
 
 
 def test_startup_script(probe: Probe) -> None:
-    assert probe.call("probe_calls", "startups") == [""]
+    # It runs in a thread of its own.
+    assert wait_for(lambda: probe.call("probe_calls", "startups"), "the startup script", 30) == [""]
 
 
 def test_handler(switch: Switch, probe: Probe) -> None:

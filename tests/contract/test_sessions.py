@@ -45,7 +45,7 @@ def test_the_events_of_a_call(switch: Switch, probe: Probe) -> None:
         assert answer.startswith("+OK ")
         uuid = answer.split()[1]
         events: list[tuple[str, list[str]]] = []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while ("CHANNEL_DESTROY", [uuid]) not in events and time.monotonic() < deadline:
             seen = consumer.take_all("CHANNEL_DESTROY")
             events += [(event.type, event.values("Unique-ID")) for event in seen]

@@ -13,6 +13,9 @@ from tests.support.waiting import wait_for
 
 from .probing import Probe
 
+LOOK_MS = 20
+"""How long probe_shutdown waits between two looks."""
+
 
 @pytest.mark.parametrize("how", ["api", "sigterm"])
 def test_shutdown(switch_factory: SwitchFactory, scripts_dir: Path, tmp_path: Path, how: str) -> None:
@@ -24,7 +27,7 @@ def test_shutdown(switch_factory: SwitchFactory, scripts_dir: Path, tmp_path: Pa
         switch.sendevent("SHUTDOWN", [("X-Forged", "yes")])
         consumer.take("SHUTDOWN")
     # The watching thread has another consumer, and notes whether the switch still ran when it got round to the event.
-    wait_for(seen.exists, "the forged event to be noted")
+    wait_for(seen.exists, "the forged event to be noted", 30)
     assert switch.stop(how) == 0
     notes: list[dict[str, Any]] = [json.loads(line) for line in seen.read_text("ascii").splitlines()]
     assert len(notes) == 2, notes
@@ -32,7 +35,8 @@ def test_shutdown(switch_factory: SwitchFactory, scripts_dir: Path, tmp_path: Pa
     assert (forged["type"], forged["forged"], forged["running"]) == ("SHUTDOWN", "yes", "True")
     assert (real["type"], real["forged"], real["running"]) == ("SHUTDOWN", None, "False")
     assert real["info"] == "System Shutting Down"
-    assert real["running_false_before"] < 1.5
+    # Counted and not measured: a machine that is busy lets a second pass between two of them.
+    assert real["looks_since_running_was_false"] * LOOK_MS < 1500
     assert not switch.running
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.support import REPOSITORY
+from tests.support.ports import free_port
 from tools import run_demo
 
 DEADLINE = 60.0
@@ -58,7 +59,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """Where the demonstration puts its files; it and its processes have to take everything along again."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield tmp_path
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while _processes_of(str(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert _processes_of(str(tmp_path)) == []
@@ -104,12 +105,11 @@ def test_it_can_be_stopped_while_it_starts() -> None:
 
 @pytest.mark.parametrize("which", ["PORT", "API_PORT"])
 def test_a_port_in_use_is_said_with_what_to_do(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as free:
-        port = server.getsockname()[1]
-        monkeypatch.setattr(run_demo, "PORT", free.getsockname()[1])
-        monkeypatch.setattr(run_demo, "API_PORT", free.getsockname()[1])
+    port, free = free_port(), free_port()  # nobody takes them meanwhile
+    with socket.create_server(("127.0.0.1", port)):
+        monkeypatch.setattr(run_demo, "PORT", free)
+        monkeypatch.setattr(run_demo, "API_PORT", free)
         monkeypatch.setattr(run_demo, which, port)
-        free.close()
         with pytest.raises(run_demo.DemoError, match=rf"port {port} is in use.*`ss -ltnp 'sport = :{port}'`"):
             run_demo.need_ports()
     run_demo.need_ports()

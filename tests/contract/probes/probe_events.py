@@ -64,23 +64,24 @@ def _timed_pop(name, block, timeout):
     return {"none": event is None, "seconds": time.monotonic() - start}
 
 
-def _pop_beside_thread(name, timeout):
-    """How often another thread gets to run during one pop."""
-    turns, done = [0], threading.Event()
+def _pop_beside_thread(name, subclass, count):
+    """Whether a pop gets what another thread fires meanwhile, after it has got to run so often."""
+    turns, begun = [0], threading.Event()
 
-    def count():
-        while not done.is_set():
+    def work():
+        begun.wait(30)
+        for _ in range(count):
             turns[0] += 1
             time.sleep(0.001)
+        freeswitch.Event("CUSTOM", subclass).fire()
 
-    thread = threading.Thread(target=count)
+    thread = threading.Thread(target=work)
     thread.start()
-    before = turns[0]
-    _consumers()[name].pop(1, timeout)
-    after = turns[0]
-    done.set()
+    begun.set()
+    event = _consumers()[name].pop(1, 20_000)
+    told = {"none": event is None, "turns": turns[0]}
     thread.join()
-    return after - before
+    return told
 
 
 def _fire(kind, subclass, headers, body):

@@ -40,7 +40,7 @@ def _start_thread():
     released, reached = threading.Event(), threading.Event()
 
     def work():
-        if released.wait(10):
+        if released.wait(60):
             reached.set()
 
     probe_tools.kept["thread"] = (threading.Thread(target=work), released, reached)
@@ -52,7 +52,7 @@ def _release_thread():
     thread, released, reached = probe_tools.kept.pop("thread")
     alive = thread.is_alive()
     released.set()
-    thread.join(5)
+    thread.join(30)
     return alive and reached.is_set()
 
 

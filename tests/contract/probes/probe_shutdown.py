@@ -5,7 +5,6 @@
 
 import json
 import threading
-import time
 from pathlib import Path
 
 import freeswitch
@@ -16,19 +15,18 @@ def _watch(path):
     consumer = freeswitch.EventConsumer("SHUTDOWN", "", 10)
 
     def work():
-        stopped = None
+        looks = 0
         while True:
             event = consumer.pop(1, 20)
-            if stopped is None and not freeswitch.running():
-                stopped = time.monotonic()
             if event is None:
+                looks += not freeswitch.running()
                 continue
             note = {
                 "type": event.getType(),
                 "running": repr(freeswitch.running()),
                 "info": event.getHeader("Event-Info"),
                 "forged": event.getHeader("X-Forged"),
-                "running_false_before": None if stopped is None else time.monotonic() - stopped,
+                "looks_since_running_was_false": looks,
             }
             with Path(path).open("a", encoding="ascii") as file:
                 file.write(json.dumps(note) + "\n")
