@@ -51,7 +51,7 @@ class Relay(Background):
     def _accept(self, selector: selectors.BaseSelector) -> None:
         peer, _ = self._listener.accept()
         try:
-            target = socket.create_connection(self._target, 5.0)
+            target = socket.create_connection(self._target, 20.0)
         except OSError:
             peer.close()
             return

@@ -8,8 +8,11 @@ from typing import Callable, Optional, TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], Optional[T]], what: str, timeout: float = 5.0) -> T:
+def wait_for(condition: Callable[[], Optional[T]], what: str, timeout: float = 20.0) -> T:
     """What `condition` gives as soon as that is true.
+
+    Who sees it come true waits no longer; `timeout` is long because a busy machine stops a thread for a second and
+    more.
 
     Raises:
         AssertionError: it did not become true within `timeout` seconds.

@@ -228,7 +228,7 @@ class FakeSwitch:
         """The lines of that level, without what every line of ours has around it."""
         return [text[len("event_zmq: ") : -1] for at, text in self.lines if at == level]
 
-    def wait_until_taken(self, timeout: float = 5.0) -> None:
+    def wait_until_taken(self, timeout: float = 20.0) -> None:
         """Waits until nothing is left on the queues."""
         deadline = time.monotonic() + timeout
         while any(consumer.waiting for consumer in self.consumers):
@@ -276,6 +276,6 @@ class DirectLists:
 
     def in_list(self, address: str, name: str) -> bool:
         self.waiting.set()
-        assert self.gate.wait(20.0)
+        assert self.gate.wait(60.0)
         self.asked.append((address, name))
         return (address, name) in self.known

@@ -105,7 +105,7 @@ def test_who_asks_in_the_middle_of_a_reload_gets_nothing_for_later(
             if allow == CRM.allow and not deny:
                 reload = threading.Thread(target=lambda: asking.desk.configure(denied))
                 reload.start()
-                reload.join(5.0)
+                reload.join(20.0)
 
     monkeypatch.setattr(desk_module, "Grants", SlowGrants)
     assert asking.caller(CRM).grants.method("status")  # it came before

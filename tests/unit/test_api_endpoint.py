@@ -51,7 +51,7 @@ def caller(station: Station) -> Iterator[Caller]:
 def exchange(caller: Caller, *frames: bytes) -> list[bytes]:
     """What comes back, with all its frames."""
     caller.socket.send_multipart(frames)
-    assert caller.socket.poll(5000)
+    assert caller.socket.poll(20_000)
     return caller.socket.recv_multipart()
 
 
@@ -103,10 +103,10 @@ def test_a_queue_may_stand_between(station: Station, context: zmq.Context[zmq.So
         with Caller(last.decode().rstrip("\0")) as one, Caller(last.decode().rstrip("\0")) as other:
             numbers = [one.send("api", {"command": "echo", "args": "one"}), other.send("ping")]
             for _ in numbers:
-                assert front.poll(5000)
+                assert front.poll(20_000)
                 back.send_multipart(front.recv_multipart())
             for _ in numbers:
-                assert back.poll(5000)
+                assert back.poll(20_000)
                 front.send_multipart(back.recv_multipart())
             assert one.receive()["result"] == {"output": "one"}
             assert "protocol" in other.receive()["result"]
@@ -325,7 +325,7 @@ def test_who_is_on_this_machine_is_named_as_far_as_it_is_known(switch: FakeSwitc
             here.set(zmq.LINGER, 0)
             here.connect(binds[1])
             here.send(b'{"jsonrpc":"2.0","id":1,"method":"sendevent","params":{"name":"TRAP"}}')
-            assert here.poll(5000)
+            assert here.poll(20_000)
             assert code_of(here.recv()) == 0
         station.counted(requests=2, succeeded=2)
         # Over ipc libzmq tells user, group and process.

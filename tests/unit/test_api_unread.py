@@ -25,7 +25,7 @@ class Connection:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen()
-            self._caller = socket.create_connection(listener.getsockname(), 5.0)
+            self._caller = socket.create_connection(listener.getsockname(), 20.0)
             self._ours, _ = listener.accept()
         self.fd = self._ours.fileno()
         self.traffic = book.of(self.fd, book.ends)

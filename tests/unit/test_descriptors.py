@@ -19,7 +19,7 @@ def connection(host: str = "127.0.0.1") -> Iterator[tuple[socket.socket, socket.
     with socket.socket(family) as listener:
         listener.bind((host, 0))
         listener.listen()
-        with socket.create_connection(listener.getsockname()[:2], timeout=5.0) as peer:
+        with socket.create_connection(listener.getsockname()[:2], timeout=20.0) as peer:
             ours, _ = listener.accept()
             with ours:
                 yield ours, peer
@@ -47,7 +47,7 @@ def test_an_ipv4_peer_on_an_ipv6_socket_is_told_as_such() -> None:
         except OSError as error:
             pytest.skip(f"this machine has no IPv6: {error}")
         listener.listen()
-        with socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5.0):
+        with socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=20.0):
             ours, _ = listener.accept()
             with ours:
                 ends = ends_of(ours.fileno())

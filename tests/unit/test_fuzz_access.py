@@ -111,7 +111,7 @@ def test_requests_to_the_handler(asking: zmq.Socket[bytes], errors: list[BaseExc
             asking.send_multipart([b"", *request])
         replies = []
         for _ in requests:
-            assert asking.poll(5000), f"no answer to one of {requests}"
+            assert asking.poll(20_000), f"no answer to one of {requests}"
             replies.append(asking.recv_multipart())
         # Who is refused is told first.
         assert sorted(replies) == sorted(expected(request) for request in requests), (requests, replies)

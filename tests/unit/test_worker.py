@@ -31,14 +31,14 @@ class Recorder(Worker):
             raise self._errors[what]
 
     def open(self) -> None:
-        assert self.may_open.wait(5.0)
+        assert self.may_open.wait(60.0)
         self._note("open")
 
     def run(self) -> None:
-        assert self.may_run.wait(5.0)
+        assert self.may_run.wait(60.0)
         self._note("run")
         while not self.stopping:
-            assert self._woken.wait(5.0)
+            assert self._woken.wait(60.0)
 
     def close(self) -> None:
         self._note("close")
@@ -139,7 +139,7 @@ def test_a_stop_that_takes_too_long_says_so() -> None:
 def test_stopping_oneself_does_not_wait_for_oneself() -> None:
     class Suicidal(Recorder):
         def run(self) -> None:
-            assert self.may_run.wait(5.0)
+            assert self.may_run.wait(60.0)
             self.calls.append(f"gone: {self.stop()}")
 
     worker = Suicidal()
@@ -161,7 +161,7 @@ def test_the_thread_is_there_from_its_first_moment_on(monkeypatch: pytest.Monkey
 
     def slow_start(thread: threading.Thread) -> None:
         start(thread)
-        assert opened.wait(5.0)
+        assert opened.wait(60.0)
 
     monkeypatch.setattr(threading.Thread, "start", slow_start)
     worker = Quick()
