@@ -9,6 +9,9 @@ from xml.sax.saxutils import quoteattr
 from freeswitch_zmq.module.config import parse_config
 from freeswitch_zmq.module.schema import ApiConfig, Config, PublisherConfig
 
+QUICK_TO_REFUSE = 300
+"""A handshake-ms after which libzmq ends a connection that was refused, and the peer comes again."""
+
 
 def param(name: str, value: str) -> str:
     return f"<param name={quoteattr(name)} value={quoteattr(value)}/>"
@@ -33,9 +36,11 @@ def configuration(*publishers: str, settings: str = "", access: str = "", api: s
 def local(**params: Any) -> tuple[str, ...]:
     """The params of a publisher, or of the API, on any free port of 127.0.0.1.
 
-    `_` in a name stands for `-`, a list for several.
+    `_` in a name stands for `-`, a list for several. Peers have much time for their handshakes, because a test's own
+    peers may be stopped in the middle of one; where those that are refused are to come back by themselves
+    (`QUICK_TO_REFUSE`), they must be libzmq's, which try again.
     """
-    params = {"bind": "tcp://127.0.0.1:*", "handshake_ms": 500, **params}
+    params = {"bind": "tcp://127.0.0.1:*", "handshake_ms": 30_000, **params}
     return tuple(
         param(name.replace("_", "-"), str(value))
         for name, values in params.items()

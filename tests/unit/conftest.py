@@ -33,15 +33,26 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def switch(monkeypatch: pytest.MonkeyPatch) -> FakeSwitch:
     """A switch of the test's own behind the module."""
-    from freeswitch_zmq.module import access, events, host
+    from freeswitch_zmq.module import access, events, host, running
 
     # Each call to the pump and each subscription waits for it; hundreds of tests would do nothing else.
     monkeypatch.setattr(events, "IDLE_MS", 5)
     monkeypatch.setattr(access, "POLL_MS", 5)
+    # A stop that goes on without waiting any longer is not what a test sees when the machine stands still.
+    monkeypatch.setattr(running, "_TERM_SECONDS", 20.0)
     monkeypatch.setattr(events, "_left_to_the_end", [])  # the process of the tests goes on
     switch = FakeSwitch()
     monkeypatch.setattr(host, "freeswitch", switch.module())
     return switch
+
+
+@pytest.fixture
+def patient_flush(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is queued at the end goes out, however long the machine stands still meanwhile."""
+    from freeswitch_zmq.module import events
+
+    monkeypatch.setattr(events, "FLUSH_SECONDS", 20.0)
+    monkeypatch.setattr(events, "LAST_TRY_SECONDS", 20.0)
 
 
 @pytest.fixture
@@ -67,10 +78,10 @@ def end_context(context: zmq.Context[zmq.Socket[bytes]]) -> None:
     sockets = list(context._sockets)
     ending = threading.Thread(target=context.term, daemon=True)
     ending.start()
-    ending.join(3.0)
+    ending.join(20.0)
     left = [socket for socket in sockets if not socket.closed]
     for socket in left:
         socket.close(0)
-    ending.join(3.0)
+    ending.join(20.0)
     assert not left, f"sockets were left open: {left}"
     assert not ending.is_alive(), "the context does not end"

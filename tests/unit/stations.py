@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +15,7 @@ import zmq
 
 from freeswitch_zmq.module.api.channel import Channel
 from freeswitch_zmq.module.commands import Commands
+from freeswitch_zmq.module.events import Pump
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.proxy import Endpoint
 from freeswitch_zmq.module.publication import Publication
@@ -115,7 +118,7 @@ class Station:
         [refusal] = [refusal for (_, why), refusal in list(by_reason.items()) if why == reason]
         return refusal.address, refusal.key
 
-    def subscribed(self, *subscribers: Subscriber, timeout: float = 5.0) -> None:
+    def subscribed(self, *subscribers: Subscriber, timeout: float = 20.0) -> None:
         """Returns when events reach all of them, and leaves nothing unread of what came until then."""
         mark = f"{next(_marks)}"
         waiting = list(subscribers)
@@ -134,6 +137,10 @@ class Station:
 
     def fire(self, name: str, mark: str = "") -> None:
         self.switch.fire(FakeEvent(name, [("Mark", mark)]))
+
+    def fire_at_once(self, *events: FakeEvent) -> None:
+        """The pump finds all of them on the switch's queue, however the machine lets the threads run."""
+        self.running.pump.call(lambda: self.switch.fire(*events))
 
     def at_rest(self, name: str = "default") -> Publisher:
         """A publisher that has nothing queued, when the switch has nothing either; its counters must come out even."""
@@ -175,6 +182,25 @@ def _has(subscriber: Subscriber, mark: str) -> bool:
         event = subscriber.event()  # also what comes behind it: it would be there for ever
         found = found or event.get("Mark") == mark
     return found
+
+
+@contextlib.contextmanager
+def held_up(pump: Pump) -> Iterator[None]:
+    """The pump comes to nothing meanwhile."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert gate.wait(60.0)
+
+    busy = threading.Thread(target=pump.call, args=(wait, 60.0))
+    busy.start()
+    try:
+        assert begun.wait(20.0)
+        yield
+    finally:
+        gate.set()
+        busy.join()
 
 
 def fire_until_heard(switch: FakeSwitch, socket: zmq.Socket[bytes]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class Asking(contextlib.ExitStack):
         self._socket.send_multipart([b"", *frames])
 
     def reply(self) -> list[bytes]:
-        assert self._socket.poll(5000), "no answer"
+        assert self._socket.poll(20_000), "no answer"
         empty, *frames = self._socket.recv_multipart()
         assert empty == b""
         return frames
@@ -95,7 +95,9 @@ def zap(address: bytes, *key: bytes, domain: bytes = b"events", request_id: byte
 
 
 def a_rule(*acl: str, curve: bool = False, ring: KeyRing | None = None) -> Rule:
-    return Rule("default", "tcp://here", acl, curve, ring or KeyRing([]), Refusals(), "events")
+    rule = Rule("default", "tcp://here", acl, curve, ring or KeyRing([]), Refusals(), "events")
+    rule.patience = 60.0  # an answer is not to be too late because a thread of the test had to wait for its turn
+    return rule
 
 
 def a_ring() -> KeyRing:
@@ -172,7 +174,7 @@ def test_what_could_not_even_be_answered_is_survived(access: Access, context: Co
         odd.connect("inproc://zeromq.zap.01")
         for frames in ([b""], [b"x"], [b"", b"1.0"], [b"x", b"y", b"z"]):
             odd.send_multipart(frames)
-            assert odd.poll(5000)
+            assert odd.poll(20_000)
             assert b"300" in odd.recv_multipart()
     assert asking.ask(*zap(b"127.0.0.1")) == let_in()
 
@@ -231,7 +233,7 @@ def test_nobody_else_waits_while_freeswitch_does_not_answer(
     access.rules["events"] = a_rule("127.0.0.0/8", "lan")
     direct.gate.clear()
     asking.send(*zap(b"192.0.2.1", request_id=b"later"))
-    assert direct.waiting.wait(5.0)
+    assert direct.waiting.wait(20.0)
     for _ in range(20):
         assert asking.ask(*zap(b"127.0.0.1")) == let_in()
     assert asking.unanswered()
@@ -243,18 +245,19 @@ def test_nobody_else_waits_while_freeswitch_does_not_answer(
 def test_an_answer_of_freeswitchs_goes_on_at_once(
     direct: DirectLists, access: Access, asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_module, "POLL_MS", 3000)
-    access.rules["events"] = a_rule("lan")
-    started = time.monotonic()
-    for number in range(5):
-        direct.gate.clear()
-        asking.send(*zap(b"192.0.2.%d" % (number % 2 + 1)))
-        assert direct.waiting.wait(5.0)
-        direct.gate.set()
-        assert asking.reply()[2] == (b"300" if number % 2 else b"200")
-    assert time.monotonic() - started < 2.0
-    # And when nobody waits any more it sleeps as long as before.
-    assert access._asked == 0
+    access.rules["events"] = a_rule("127.0.0.0/8", "lan")
+    with monkeypatch.context() as patch:
+        patch.setattr(access_module, "POLL_MS", 60_000)  # far more than `reply` waits
+        for number in range(5):
+            direct.gate.clear()
+            direct.waiting.clear()
+            asking.send(*zap(b"192.0.2.%d" % (number % 2 + 1)))
+            assert direct.waiting.wait(20.0)
+            direct.gate.set()
+            assert asking.reply()[2] == (b"300" if number % 2 else b"200")
+        # And when nobody waits any more it sleeps as long as before.
+        assert access._asked == 0
+    assert asking.ask(*zap(b"127.0.0.1")) == let_in()  # wakes it, and it can be stopped
 
 
 def test_when_too_many_wait_the_others_are_refused_at_once(
@@ -268,7 +271,7 @@ def test_when_too_many_wait_the_others_are_refused_at_once(
         direct.gate.clear()
         with Asking(context) as asking:
             asking.send(*zap(b"192.0.2.1", request_id=b"first"))
-            assert direct.waiting.wait(5.0)
+            assert direct.waiting.wait(20.0)
             for number in range(5):
                 asking.send(*zap(b"192.0.2.1", request_id=b"%d" % number))
             # Those for which there was no place.
@@ -314,7 +317,7 @@ def test_a_key_that_is_taken_away_while_freeswitch_is_asked_is_not_let_in(
     rule = access.rules["events"] = a_rule("lan", curve=True, ring=ring)
     direct.gate.clear()
     asking.send(*zap(b"192.0.2.1", ALICE))
-    assert direct.waiting.wait(5.0)
+    assert direct.waiting.wait(20.0)
     ring.configure([] if publishers is None else [KeyConfig("alice", ALICE, publishers, ())])
     direct.gate.set()
     assert asking.reply() == REFUSED
@@ -329,7 +332,7 @@ def test_other_lists_while_freeswitch_is_asked_are_no_answer(
     rule = access.rules["events"] = a_rule("lan")
     direct.gate.clear()
     asking.send(*zap(b"192.0.2.1"))
-    assert direct.waiting.wait(5.0)
+    assert direct.waiting.wait(20.0)
     rule.configure(("wan",))
     direct.gate.set()
     # It comes back, and then the new ones are asked.
@@ -354,7 +357,7 @@ def test_an_endpoint_that_is_closed_while_freeswitch_is_asked_lets_nobody_in(
     access.rules["events"] = a_rule("lan")
     direct.gate.clear()
     asking.send(*zap(b"192.0.2.1"))
-    assert direct.waiting.wait(5.0)
+    assert direct.waiting.wait(20.0)
     del access.rules["events"]
     direct.gate.set()
     assert asking.reply() == REFUSED
@@ -368,7 +371,7 @@ def test_who_asked_and_is_gone_is_not_missed(
     direct.gate.clear()
     with Asking(context) as gone:
         gone.send(*zap(b"192.0.2.1"))
-        assert direct.waiting.wait(5.0)
+        assert direct.waiting.wait(20.0)
     direct.gate.set()
     assert asking.ask(*zap(b"192.0.2.1")) == let_in()
     assert errors == []
@@ -383,10 +386,8 @@ def test_a_stop_does_not_wait_long_for_freeswitch(
     direct.gate.clear()
     with Asking(context) as asking:
         asking.send(*zap(b"192.0.2.1"))
-        assert direct.waiting.wait(5.0)
-        started = time.monotonic()
-        assert access.stop()
-        assert time.monotonic() - started < 3.0
+        assert direct.waiting.wait(20.0)
+        assert access.stop(20.0)  # FreeSWITCH would not answer for a minute
     direct.gate.set()  # its thread ends as soon as it gets its answer
 
 
@@ -429,9 +430,23 @@ def test_nobody_comes_in_before_all_that_had_ended_is_known(
 ) -> None:
     monkeypatch.setattr(access_module, "AT_ONCE", 1)
     access.rules["other"] = a_rule("127.0.0.0/8")
+    # It looks at none of them before all are there.
+    held = access.rules["held"] = a_rule()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def judge(*request: object) -> str:
+        begun.set()
+        assert go_on.wait(60.0)
+        return "address"
+
+    monkeypatch.setattr(held, "judge", judge)
+    asking.send(*zap(b"127.0.0.1", domain=b"held"))
+    assert begun.wait(20.0)
     ended(1000)
     asking.send(*zap(b"127.0.0.1", request_id=b"here"))
     asking.send(*zap(b"127.0.0.1", request_id=b"there", domain=b"other"))
+    go_on.set()
+    assert asking.reply() == REFUSED
     # Others need not wait for that.
     assert [(reply[1], reply[-2]) for reply in (asking.reply(), asking.reply())] == [
         (b"there", b"0 "),
@@ -451,9 +466,9 @@ def test_without_a_handler_nobody_gets_in(access: Access, context: Context) -> N
         server.set(zmq.LINGER, 0)
         port = server.bind_to_random_port("tcp://127.0.0.1")
         with Subscriber(f"tcp://127.0.0.1:{port}"):
-            assert server.poll(5000)
+            assert server.poll(20_000)
             assert server.recv() == b"\x01"
-        assert server.poll(5000)
+        assert server.poll(20_000)
         assert server.recv() == b"\x00"
         assert access.stop()
         with zmq.Context() as other, other.socket(zmq.SUB) as peer:
@@ -470,7 +485,7 @@ def wait_for_event(monitor: zmq.Socket[bytes], wanted: int) -> list[int]:
     """What a connection's monitor told until then, of what matters: that it is there, and that it is gone."""
     told: list[int] = []
     while not told or told[-1] != wanted:
-        assert monitor.poll(5000), told
+        assert monitor.poll(20_000), told
         event = int(zmq.utils.monitor.recv_monitor_message(monitor)["event"])
         if event in (zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_DISCONNECTED):
             told.append(event)
@@ -542,7 +557,7 @@ def test_while_freeswitch_does_not_answer_others_come_and_events_flow(switch: Fa
     ) as station:
         direct.gate.clear()
         with Subscriber(*station.addresses("lan")) as waiting:
-            assert direct.waiting.wait(5.0)
+            assert direct.waiting.wait(20.0)
             with Subscriber(*station.addresses("here")) as subscriber:
                 station.subscribed(subscriber)
             assert not waiting.socket.poll(0)
@@ -552,18 +567,23 @@ def test_while_freeswitch_does_not_answer_others_come_and_events_flow(switch: Fa
 
 
 def test_not_a_byte_of_an_event_goes_to_one_that_is_not_let_in(switch: FakeSwitch) -> None:
-    with Station(switch, publisher(*local(apply_inbound_acl=NOBODY_HERE, handshake_ms=100))) as station:
+    with Station(switch, publisher(*local(apply_inbound_acl=NOBODY_HERE))) as station:
         host_, _, port = station.addresses()[0][len("tcp://") :].rpartition(":")
         # ZMTP 3.1: signature, version, mechanism. It says nothing about us or the events.
         greeting = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + b"\0" * 32
         ready = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"
-        with socket.create_connection((host_, int(port)), timeout=5.0) as peer:
+        with socket.create_connection((host_, int(port)), timeout=20.0) as peer:
             answer = peer.recv(10, socket.MSG_WAITALL)
             peer.sendall(greeting + ready)
             wait_for(lambda: station.refused("address"), "the refusal")
             station.fire("HEARTBEAT", "secret")
             with contextlib.suppress(ConnectionError):
                 peer.sendall(b"\x00\x01\x01")  # everything, please
+                station.at_rest()
+                station.fire("HEARTBEAT", "secret")
+                station.at_rest()
+                # Its time is long, so that it does not end in the middle; this ends it.
+                station.running.close()
                 while part := peer.recv(4096):
                     answer += part
         assert greeting.startswith(answer)
@@ -622,7 +642,7 @@ def test_an_ipv4_peer_on_an_ipv6_socket_counts_as_ipv4(
         except zmq.ZMQError as error:
             pytest.skip(f"this machine has no IPv6: {error}")
         with Subscriber(f"tcp://127.0.0.1:{port}"):
-            assert server.poll(5000)
+            assert server.poll(20_000)
             assert server.recv() == b"\x01"
     assert access.rules["events"].refusals.count == 0
     assert errors == []
@@ -638,6 +658,8 @@ def test_one_that_sends_too_much_is_cut_off_and_nobody_else(
         with Subscriber(address) as subscriber, RawPeer(address, source="127.0.0.7") as peer:
             station.subscribed(subscriber)
             peer.shake_hands()
+            # Our kernel may take long to notice that it can't get rid of it; by then it holds more than the bound.
+            peer.socket.settimeout(1.0)
             before = station.at_rest().accepted
             number = 0
             while peer.subscribe(b"%09d" % number + b"x" * 990) and not station.refused("flood"):

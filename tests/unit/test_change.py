@@ -239,7 +239,7 @@ def test_the_same_port_at_another_address(switch: FakeSwitch, port: int, before:
 def taken_port() -> Iterator[str]:
     """An address where somebody else listens."""
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", free_port()))
         other.listen()
         yield f"tcp://127.0.0.1:{other.getsockname()[1]}"
 
@@ -368,7 +368,7 @@ def test_a_collector_that_spoke_something_else_is_gone_to_again(
         wrong.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         wrong.bind(("127.0.0.1", port))
         wrong.listen()
-        wrong.settimeout(5.0)
+        wrong.settimeout(20.0)
         station = Station(switch, publisher(*local(bind=[], connect=collector_at)))
         [endpoint] = station.publication().endpoints
         assert not endpoint.given_up

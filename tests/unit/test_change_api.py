@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ import zmq.utils.monitor
 
 from freeswitch_zmq.errors import StartError
 from freeswitch_zmq.jsonrpc import BUSY, FORBIDDEN, SHUTTING_DOWN, TIMEOUT
+from freeswitch_zmq.module import change as change_module
 from freeswitch_zmq.module.api.channel import Channel
 from freeswitch_zmq.module.api.endpoint import ApiEndpoint
 from freeswitch_zmq.module.endpoint import NetworkEndpoint
@@ -25,7 +29,7 @@ from tests.support.module import Subscriber
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 from tests.unit.asking import CORE_UUID, api_station, jobs
-from tests.unit.configurations import api, local, publisher
+from tests.unit.configurations import QUICK_TO_REFUSE, api, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch, job_event
 from tests.unit.stations import Station, is_free
 
@@ -270,7 +274,7 @@ def test_the_api_takes_the_port_of_a_publisher_that_goes(switch: FakeSwitch, por
 def taken_port() -> Iterator[str]:
     """An address where somebody else listens."""
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", free_port()))
         other.listen()
         yield f"tcp://127.0.0.1:{other.getsockname()[1]}"
 
@@ -299,12 +303,32 @@ def test_when_one_can_not_be_opened_everything_is_as_before(switch: FakeSwitch, 
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "inproc"])
-def test_one_that_is_not_yet_let_go_of_is_waited_for(switch: FakeSwitch, port: int, scheme: str) -> None:
+def test_one_that_is_not_yet_let_go_of_is_waited_for(
+    switch: FakeSwitch, port: int, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = f"tcp://127.0.0.1:{port}" if scheme == "tcp" else "inproc://unit-let-go-of"
+    # However long that takes on a machine that stands still.
+    monkeypatch.setattr(change_module, "time", SimpleNamespace(monotonic=lambda: 1000.0, sleep=time.sleep))
+    tried = threading.Semaphore(0)
+    open_front = ApiEndpoint.open_front
+
+    def try_it(endpoint: ApiEndpoint) -> None:
+        try:
+            open_front(endpoint)
+        finally:
+            tried.release()
+
+    monkeypatch.setattr(ApiEndpoint, "open_front", try_it)
     with started(switch) as station:
         other = station.running.context.socket(zmq.ROUTER)
         other.bind(address)
-        letting_go = threading.Timer(0.3, other.close)
+
+        def let_go() -> None:
+            for _ in range(3):
+                assert tried.acquire(timeout=20.0)
+            other.close()
+
+        letting_go = threading.Thread(target=let_go)
         letting_go.start()
         station.reload(stream(), api=on(address))
         letting_go.join()
@@ -368,9 +392,10 @@ def test_a_start_that_fails_leaves_nothing(switch: FakeSwitch, port: int) -> Non
 
 
 def test_other_addresses_count_for_those_who_come_later(switch: FakeSwitch) -> None:
-    with started(switch, api=on(ANY)) as station, Watched(station, addresses(station)[0]) as stays:
+    quick = partial(on, ANY, handshake_ms=QUICK_TO_REFUSE)
+    with started(switch, api=quick()) as station, Watched(station, addresses(station)[0]) as stays:
         was = endpoints(station)
-        notes = station.reload(stream(), api=on(ANY, apply_inbound_acl=["192.0.2.0/24", "127.0.0.9/32"]))
+        notes = station.reload(stream(), api=quick(apply_inbound_acl=["192.0.2.0/24", "127.0.0.9/32"]))
         assert notes == ["api changed"]
         assert endpoints(station) == was
         assert stays.call("ping")
@@ -379,7 +404,7 @@ def test_other_addresses_count_for_those_who_come_later(switch: FakeSwitch) -> N
             wait_for(lambda: station.channel.refusals.count, "it to be refused")
             [((_, reason), refusal)] = station.channel.refusals.by_reason.items()
             assert (reason, refusal.address) == ("address", "127.0.0.1")
-            station.reload(stream(), api=on(ANY))
+            station.reload(stream(), api=quick())
             # It comes back by itself.
             assert "result" in knocking.receive()
         assert not stays.broke()

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 from tests.unit.asking import api_station
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
-from tests.unit.stations import Station
+from tests.unit.stations import Station, is_free
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_publisher_that_was_removed_and_came_back_counts_from_its_own_zero(sta
 def test_real_shedding_is_warned_of_once_with_the_whole_count(station: Station, keeper: Keeper) -> None:
     with Subscriber(*station.addresses()) as subscriber:
         station.subscribed(subscriber)
-        station.switch.fire(*[FakeEvent("HEARTBEAT") for _ in range(3000)])
+        station.fire_at_once(*[FakeEvent("HEARTBEAT") for _ in range(3000)])
         shed = station.at_rest().shed
     assert shed > 0
     keeper.warn(1000.0, list(station.running.publications.values()))
@@ -282,7 +282,8 @@ def test_what_its_subscribers_ended_is_mended_and_is_no_dead_thread(
         # It is asked for until it is done.
         wait_for(lambda: len(mended) >= 3, "it to be mended")
         assert set(mended) == {"event_zmq keeper"}
-        station.running.reopen()
+        wait_for(lambda: not endpoint.alive and is_free(endpoint.address), "its address to be free")
+        assert station.running.reopen() == [endpoint.address]
         count = len(mended) + 1  # one may have been under way
         monkeypatch.setattr(keeper_module, "FORK_CHECK_SECONDS", 0.0)
         wait_for(lambda: len(station.switch.commands) > ticks + 3, "more ticks")
@@ -292,13 +293,14 @@ def test_what_its_subscribers_ended_is_mended_and_is_no_dead_thread(
     assert station.switch.texts("ERR") == []
 
 
-def test_it_hears_of_the_shutdown_at_once_and_only_once(station: Station) -> None:
+def test_it_hears_of_the_shutdown_at_once_and_only_once(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "TICK_SECONDS", 60.0)
     told: list[str] = []
     keeper = a_keeper(station, on_shutdown=lambda: told.append("down"))
     keeper.start()
     keeper.shutdown()
     keeper.shutdown()
-    wait_for(lambda: not keeper.alive, "the keeper to end", keeper_module.TICK_SECONDS / 2)
+    wait_for(lambda: not keeper.alive, "the keeper to end")
     assert told == ["down"]
 
 
@@ -306,12 +308,12 @@ def test_a_switch_whose_shutdown_event_does_not_come_is_left_too(
     station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeper_module, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(keeper_module, "ORPHANED_SECONDS", 0.05)
     station.switch.answers["fsctl"] = "+OK threaded_system_exec is true\n"
     told: list[str] = []
     keeper = a_keeper(station, on_shutdown=lambda: told.append("down"))
     keeper.start()
     assert keeper.alive
     station.switch.is_running = False
+    monkeypatch.setattr(keeper_module, "ORPHANED_SECONDS", 0.05)  # now that a thread that stood still can't matter
     wait_for(lambda: not keeper.alive, "the keeper to end")
     assert told == ["down"]

@@ -43,8 +43,15 @@ def trip(endpoint: Endpoint) -> None:
     """Overruns an endpoint by tcp; returns when its thread has ended."""
     with RawPeer(endpoint.address) as greedy:
         overrun(greedy)
-    wait_for(lambda: not endpoint.alive, "the thread to end")
+    ended(endpoint)
     assert (endpoint.tripped, endpoint.failure) == (True, None)
+
+
+def ended(endpoint: Endpoint) -> None:
+    """Returns when its thread has ended and its address can be had again, which libzmq lets go of a little later."""
+    wait_for(lambda: not endpoint.alive, "the thread to end")
+    if endpoint.address.startswith("tcp://"):  # over ipc there is nothing to wait for
+        wait_for(lambda: is_free(endpoint.address), "libzmq to let go of it")
 
 
 @pytest.fixture
@@ -109,7 +116,7 @@ def test_over_ipc_it_is_the_same(station: Station, context: object) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(2):
             with Subscriber(tripped.address, prefixes=[b"%d" % number for number in range(SIZE // 5)]) as greedy:
-                wait_for(lambda tripped=tripped: not tripped.alive, "the thread to end")  # type: ignore[misc]
+                ended(tripped)
                 greedy.socket.disconnect(tripped.address)
                 greedy.socket.poll(0)
             assert station.running.reopen() == [tripped.address]
@@ -140,7 +147,6 @@ def test_while_its_address_is_taken_it_is_tried_again(station: Station) -> None:
     tripped = endpoints(station)[0]
     host, _, port = tripped.address.partition("://")[2].rpartition(":")
     trip(tripped)
-    wait_for(lambda: is_free(tripped.address), "libzmq to let go of it")
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind((host, int(port)))
@@ -177,7 +183,7 @@ def test_one_that_asks_for_keys_asks_for_them_again(switch: FakeSwitch, tmp_path
         [tripped] = endpoints(station)
         prefixes = [b"%d" % number for number in range(SIZE // 5)]
         with Subscriber(tripped.address, prefixes=prefixes, identity=Identity(alice, server.pair.public)):
-            wait_for(lambda: not tripped.alive, "the thread to end")
+            ended(tripped)
         assert station.running.reopen() == [tripped.address]
         with Subscriber(tripped.address, identity=Identity(new_pair(), server.pair.public)):
             wait_for(lambda: station.refused("key"), "a refusal")
@@ -202,10 +208,11 @@ def test_the_keeper_sees_to_it(whole: Whole, monkeypatch: pytest.MonkeyPatch) ->
     address = whole.endpoint()
     with RawPeer(address) as greedy:
         overrun(greedy)
-    wait_for(lambda: whole.switch.texts("WARNING"), "it to be told", 10.0)
+    wait_for(lambda: whole.switch.texts("WARNING"), "it to be told")
     assert whole.switch.texts("WARNING") == [warning(address)]
     assert whole.endpoint() == address
-    assert whole.switch.texts("ERR") == []  # nothing about a thread that has ended
+    # Nothing about a thread that has ended. That its address is not free yet may be told once.
+    assert not [line for line in whole.switch.texts("ERR") if not line.startswith("an endpoint that ended can't be")]
     with Subscriber(address):
         wait_for(lambda: whole.status()["subscriptions"] == 1, "a subscriber")
 
@@ -248,7 +255,6 @@ def test_while_it_can_not_be_opened_that_is_told_now_and_then(whole: Whole, monk
     host, _, port = address.partition("://")[2].rpartition(":")
     with whole.service._alone("testing"):  # nothing is mended meanwhile
         trip(endpoint)
-        wait_for(lambda: is_free(address), "libzmq to let go of it")
         other = socket.socket()
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind((host, int(port)))

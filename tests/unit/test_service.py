@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import threading
@@ -13,6 +14,8 @@ import freeswitch_zmq.module
 from freeswitch_zmq.errors import ConfigError, HostError, StartError, StateError
 from freeswitch_zmq.jsonrpc import SHUTTING_DOWN
 from freeswitch_zmq.module import entry, source
+from freeswitch_zmq.module import keeper as keeper_module
+from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.config import parse_config
 from freeswitch_zmq.module.running import Running
 from freeswitch_zmq.module.status import as_text
@@ -24,8 +27,10 @@ from tests.support.waiting import wait_for
 from tests.unit.asking import jobs
 from tests.unit.configurations import api, configuration, local, param, publisher
 from tests.unit.fake_freeswitch import FakeEvent, job_event
-from tests.unit.stations import fire_until_heard, is_free
+from tests.unit.stations import fire_until_heard, held_up, is_free
 from tests.unit.whole import CORE_UUID, LOCATE, Whole
+
+_marks = itertools.count(1)
 
 
 def module_threads() -> list[str]:
@@ -34,18 +39,11 @@ def module_threads() -> list[str]:
 
 def hear(whole: Whole, subscriber: Subscriber) -> int:
     """Waits until events come through; the number of the last one."""
-    number = 0
-
-    def one_comes() -> bool:
-        nonlocal number
-        whole.switch.fire(FakeEvent("HEARTBEAT"))
-        whole.switch.wait_until_taken()
-        while subscriber.socket.poll(20):
-            number = int(subscriber.event()["ZMQ-Sequence"])
-        return number > 0
-
-    wait_for(one_comes, "an event")
-    return number
+    fire_until_heard(whole.switch, subscriber.socket)
+    mark = f"{next(_marks)}"
+    whole.switch.fire(FakeEvent("HEARTBEAT", [("Mark", mark)]))
+    # Those that were fired until one came may still be on their way.
+    return int(subscriber.until(lambda event: event.get("Mark") == mark)[-1]["ZMQ-Sequence"])
 
 
 def test_the_api_comes_and_goes_with_the_rest(whole: Whole) -> None:
@@ -136,7 +134,7 @@ def test_one_thing_at_a_time(whole: Whole) -> None:
     xml = whole.xml
 
     def slowly(command: str) -> str:
-        assert gate.wait(5.0)
+        assert gate.wait(60.0)
         return xml
 
     whole.switch.answers[LOCATE] = slowly
@@ -228,7 +226,7 @@ def test_no_start_while_the_switch_shuts_down(whole: Whole) -> None:
 
 def test_a_port_in_use_is_told_and_free_again_later(whole: Whole) -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", free_port()))
         other.listen()
         address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
         whole.configure(*local(bind=address))
@@ -393,20 +391,13 @@ def test_status_can_be_asked_while_a_publisher_is_added(whole: Whole) -> None:
     running = whole.service._running
     assert isinstance(running, Running)
     endpoint = whole.endpoint()
-    gate = threading.Event()
-    busy = threading.Thread(target=running.pump.call, args=(gate.wait,))
-    busy.start()
     wanted = parse_config(configuration(publisher(*local(bind=endpoint)), publisher(*local(), name="new")))
     reloading = threading.Thread(target=running.reload, args=(wanted,))
-    reloading.start()
-    try:
-        # It needs the pump, which is busy.
+    with held_up(running.pump):
+        reloading.start()
         wait_for(lambda: running.pump._calls, "the reload to wait for the pump")
         assert whole.endpoint() == endpoint
-    finally:
-        gate.set()
-        busy.join()
-        reloading.join()
+    reloading.join()
     assert set(whole.service.status()["publishers"]) == {"default", "new"}
 
 
@@ -420,14 +411,17 @@ def test_a_forged_shutdown_stops_nothing(whole: Whole) -> None:
     assert whole.service.status()["state"] == "running"
 
 
-def test_the_switchs_shutdown_reaches_subscribers_and_stops_everything(whole: Whole) -> None:
+def test_the_switchs_shutdown_reaches_subscribers_and_stops_everything(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "ORPHANED_SECONDS", 60.0)  # it is the event that stops it
     whole.service.start()
     with Subscriber(whole.endpoint()) as subscriber:
         hear(whole, subscriber)
         whole.switch.is_running = False
         whole.switch.fire(FakeEvent("SHUTDOWN"))
         assert subscriber.until(lambda event: event["Event-Name"] == "SHUTDOWN")
-        wait_for(lambda: not module_threads(), "everything to stop", 1.0)
+        wait_for(lambda: not module_threads(), "everything to stop")
     assert whole.service.status()["state"] == "stopped"
     assert whole.switch.consumers == []
     assert whole.switch.texts("NOTICE")[-1] == "the switch shuts down; stopping"
@@ -441,8 +435,11 @@ def test_the_switchs_shutdown_reaches_subscribers_and_stops_everything(whole: Wh
 def test_the_shutdown_stops_it_during_its_start_too(
     whole: Whole, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr(source, "_TIMEOUT", 10.0)
-    monkeypatch.setattr(source, "_LOADING_SECONDS", 10.0)
+    # Without the shutdown it would wait for a minute.
+    monkeypatch.setattr(source, "_TIMEOUT", 60.0)
+    monkeypatch.setattr(source, "_LOADING_SECONDS", 60.0)
+    run = Commands.run
+    monkeypatch.setattr(Commands, "run", lambda commands, command, timeout=60.0: run(commands, command, timeout))
     whole.switch.deaf.add(command.split(" ", 1)[0])  # FreeSWITCH does not come to it any more
     outcome: list[HostError] = []
 
@@ -458,7 +455,7 @@ def test_the_shutdown_stops_it_during_its_start_too(
         wait_for(lambda: command in whole.switch.commands, "the start to ask")
         whole.switch.is_running = False
         whole.switch.fire(FakeEvent("SHUTDOWN"))
-        starting.join(4.0)
+        starting.join(20.0)
         assert not starting.is_alive()
         assert len(outcome) == 1
         assert module_threads() == []
@@ -466,7 +463,8 @@ def test_the_shutdown_stops_it_during_its_start_too(
         starting.join()
 
 
-def test_the_shutdown_stops_it_during_a_reload_too(whole: Whole) -> None:
+def test_the_shutdown_stops_it_during_a_reload_too(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_TIMEOUT", 60.0)
     whole.service.start()
     whole.switch.deaf.add("xml_locate")  # FreeSWITCH does not come to it any more
     whole.switch.commands.clear()
@@ -483,15 +481,15 @@ def test_the_shutdown_stops_it_during_a_reload_too(whole: Whole) -> None:
     wait_for(lambda: LOCATE in whole.switch.commands, "the reload to ask")
     whole.switch.is_running = False
     whole.switch.fire(FakeEvent("SHUTDOWN"))
-    wait_for(lambda: not module_threads(), "everything to stop", 4.0)
-    reloading.join(4.0)
+    wait_for(lambda: not module_threads(), "everything to stop")
+    reloading.join(20.0)
     assert not reloading.is_alive()
     assert len(outcome) == 1
 
 
 def read_on(subscriber: zmq.Socket[bytes]) -> None:
     """As a script does that waits for events."""
-    while subscriber.poll(5000):
+    while subscriber.poll(20_000):
         subscriber.recv()
 
 
