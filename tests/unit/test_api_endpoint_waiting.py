@@ -14,12 +14,14 @@ import zmq
 from freeswitch_zmq.jsonrpc import FORBIDDEN, INTERNAL_ERROR, SHUTTING_DOWN, TIMEOUT
 from freeswitch_zmq.module.api import channel as channel_module
 from freeswitch_zmq.module.api import endpoint as endpoint_module
+from freeswitch_zmq.module.api import request as request_module
 from freeswitch_zmq.module.api import unread as unread_module
 from tests.support.caller import Caller, RpcFailure
 from tests.support.keys import Identity, Pair, SecretFile, access, key, new_pair, new_secret_file
 from tests.support.waiting import wait_for
 from tests.support.zmtp import MORE, RawPeer, frame
 from tests.unit.asking import api_station, jobs, receive_answers
+from tests.unit.clock import Clock
 from tests.unit.configurations import api, local, publisher
 from tests.unit.fake_freeswitch import FakeSwitch, job_event
 from tests.unit.stations import Station
@@ -71,12 +73,12 @@ class Stuck:
 
         def wait() -> dict[str, Any]:
             held_up.set()
-            assert self.gate.wait(20.0)
+            assert self.gate.wait(60.0)
             return {}
 
         station.channel.desk.status = wait
         self.number = caller.send("status")
-        assert held_up.wait(5.0)
+        assert held_up.wait(20.0)
 
 
 # Outputs come when they come.
@@ -192,6 +194,7 @@ def test_what_came_before_a_stop_and_was_not_looked_at_is_told_too(
     station: Station, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint_module, "AT_ONCE", 1)
+    monkeypatch.setattr(endpoint_module, "LAST_CALLS_SECONDS", 60.0)  # it ends when there are no more
     [endpoint] = station.channel.endpoints
     stuck = Stuck(station, caller)
     with RawPeer(station.asked_at()) as late:
@@ -205,7 +208,7 @@ def test_what_came_before_a_stop_and_was_not_looked_at_is_told_too(
         stopping.start()
         wait_for(lambda: endpoint.stopping, "the stop")
         stuck.gate.set()
-        stopping.join(20.0)
+        stopping.join(60.0)
         assert caller.receive() == {"jsonrpc": "2.0", "id": stuck.number, "result": {}}
         answers = receive_answers(late, 5)
         late.rest()
@@ -227,8 +230,8 @@ def test_who_asks_without_end_does_not_hold_a_stop_up(station: Station) -> None:
         asking = threading.Thread(target=ask, args=[endless])
         asking.start()
         wait_for(lambda: station.channel.counted()["requests"] > 500, "many requests")
-        assert endpoint.stop(endpoint_module.LAST_CALLS_SECONDS + 2.0)
-        asking.join(10.0)
+        assert endpoint.stop(endpoint_module.LAST_CALLS_SECONDS + 20.0)
+        asking.join(20.0)
         assert not asking.is_alive()
 
 
@@ -263,27 +266,42 @@ def wait_connections(station: Station, count: int) -> None:
     wait_for(lambda: rule.connections == count, f"{count} connections")
 
 
-def test_an_answer_to_who_is_gone_is_counted(station: Station) -> None:
+@pytest.fixture
+def clock(station: Station, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """By which the callers' time is told: it is over when the test says so."""
+    return Clock().set(monkeypatch, endpoint_module, request_module)
+
+
+def time_is_over(station: Station, clock: Clock, seconds: float) -> None:
+    [endpoint] = station.channel.endpoints
+    clock.now += seconds
+    endpoint.wake()
+
+
+def test_an_answer_to_who_is_gone_is_counted(station: Station, clock: Clock) -> None:
     with Caller(station.asked_at(), zmq.DEALER) as caller:
         jobs_of_it = [slow(station, caller)[1] for _ in range(2)]
-        slow(station, caller, timeout=0.2)
-        caller.notify("api", {"command": "slow", "args": "x", "timeout": 0.2})
+        slow(station, caller, timeout=10.0)
+        caller.notify("api", {"command": "slow", "args": "x", "timeout": 10.0})
+        wait_for(lambda: len(jobs(station.switch)) == 4, "the last command")
     wait_connections(station, 0)
+    time_is_over(station, clock, 10.1)
     for job in jobs_of_it:
         comes(station, job)
     counted = station.counted(requests=4, undelivered=3)
     assert (counted["succeeded"], counted["errors"]) == (2, 2)
 
 
-def test_nobody_gets_what_another_one_of_its_name_asked_for(station: Station) -> None:
+def test_nobody_gets_what_another_one_of_its_name_asked_for(station: Station, clock: Clock) -> None:
     with Caller(station.asked_at(), zmq.DEALER, routing_id=b"crm") as before:
         assert before.call("ping")
-        _, job = slow(station, before, timeout=0.5)
+        _, job = slow(station, before, timeout=10.0)
         _, other_job = slow(station, before)
     wait_connections(station, 0)
     with Caller(station.asked_at(), zmq.DEALER, routing_id=b"crm") as after:
         assert after.call("ping")
         comes(station, other_job)
+        time_is_over(station, clock, 10.1)
         station.counted(requests=4, succeeded=3, errors=1, undelivered=2)
         comes(station, job)
         station.counted(late=1)
@@ -366,6 +384,7 @@ def test_small_answers_that_nobody_reads_are_dropped_beyond_so_many(
             for _ in range(100):
                 lazy.send(frame(request("status", sent)))
                 sent += 1
+            station.counted(requests=sent)  # not to run ahead of an endpoint that has to wait for its turn
         with Caller(station.asked_at()) as other:
             assert other.call("status") == station.told
         counted = station.counted(requests=sent + 1, errors=0)
@@ -421,7 +440,8 @@ def test_what_is_only_sent_back_is_bounded_too(station: Station, monkeypatch: py
     assert counted["undelivered"] > count / 2, counted
 
 
-def test_a_stop_waits_for_no_replays(switch: FakeSwitch) -> None:
+def test_a_stop_waits_for_no_replays(switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_module, "LAST_CALLS_SECONDS", 60.0)  # it ends when there are no more
     with api_station(switch, publisher_params={"replay_mb": 500}, allow="replay:*") as station:
         part = station.publication().publisher
         assert part.ring is not None

@@ -61,7 +61,7 @@ def pumping(commands: Commands, consumer: FakeConsumer) -> Iterator[list[Claimed
 class Running(threading.Thread):
     """`commands.run` in a thread; `join` gives what came of it."""
 
-    def __init__(self, commands: Commands, command: str, timeout: float = 5.0) -> None:
+    def __init__(self, commands: Commands, command: str, timeout: float = 60.0) -> None:
         super().__init__()
         self.result: str | HostError | None = None
         self._run: Callable[[], str] = lambda: commands.run(command, timeout)
@@ -74,7 +74,7 @@ class Running(threading.Thread):
             self.result = error
 
     def outcome(self) -> str | HostError | None:
-        self.join(6.0)
+        self.join(70.0)
         assert not self.is_alive()
         return self.result
 
@@ -192,7 +192,7 @@ def test_its_three_events_may_come_in_any_order(
 def test_when_everything_stops_nobody_waits_for_an_answer(switch: FakeSwitch, consumer: FakeConsumer) -> None:
     switch.deaf = {"reloadxml", "version"}
     commands = Commands()
-    running = [Running(commands, command, timeout=30.0) for command in ("reloadxml", "version")]
+    running = [Running(commands, command, timeout=60.0) for command in ("reloadxml", "version")]
     wait_for(lambda: consumer.waiting == 4, "the commands' events")
     commands.close()
     for each, command in zip(running, ("reloadxml", "version")):
@@ -205,9 +205,9 @@ def test_after_the_stop_nobody_begins_to_wait(switch: FakeSwitch, consumer: Fake
     switch.deaf.add("version")
     commands = Commands()
     commands.close()
-    running = Running(commands, "version", timeout=1.0)
+    running = Running(commands, "version")
     try:
-        running.join(0.5)
+        running.join(20.0)
         assert not running.is_alive()
     finally:
         assert isinstance(running.outcome(), HostError)

@@ -7,6 +7,7 @@ import itertools
 import random
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -18,6 +19,7 @@ import pytest
 from freeswitch_zmq.errors import NotHeld
 from freeswitch_zmq.module import ring as ring_module
 from freeswitch_zmq.module.ring import Ring
+from tests.support.waiting import wait_for
 from tests.unit.ringing import MB, message, numbers
 
 
@@ -162,7 +164,7 @@ def test_both_in_the_middle_of_something(slots: int, first: int) -> None:
             shed_some(ring, 1, 38)
             pause = Pause()
             reader = other_thread.submit(_read_and_pause, ring, first, Interruption(reading, pause), pause)
-            pause.reached.wait(10)
+            pause.reached.wait(60)
             with Interruption(adding, partial(_go_on, pause, reader)):
                 ring.add(39, message(39))
             _go_on(pause, reader)
@@ -176,7 +178,7 @@ class Pause:
 
     def __call__(self) -> None:
         self.reached.set()
-        self.go_on.wait(10)
+        self.go_on.wait(60)
 
 
 def _read_and_pause(ring: Ring, first: int, interruption: Interruption, pause: Pause) -> None:
@@ -187,7 +189,7 @@ def _read_and_pause(ring: Ring, first: int, interruption: Interruption, pause: P
 
 def _go_on(pause: Pause, reader: Future[None]) -> None:
     pause.go_on.set()
-    reader.result(10)
+    reader.result(60)
 
 
 @pytest.fixture
@@ -217,9 +219,12 @@ def test_a_reader_gets_what_was_there_or_is_told(slots: int) -> None:
     thread = threading.Thread(target=pump)
     thread.start()
     chance = random.Random(5)
-    outcomes = []
+    outcomes: list[bool] = []
     try:
-        for _ in range(3000):
+        wait_for(lambda: ring.newest > 2 * slots, "the pump to begin")
+        enough = time.monotonic() + 60.0
+        # Both come soon, unless one of the two threads stands still meanwhile.
+        while len(outcomes) < 3000 or (len(set(outcomes)) < 2 and time.monotonic() < enough):
             first = max(ring.newest - chance.randrange(-2, slots), ring.oldest - chance.randrange(2), 1)
             last = chance.choice((None, first + chance.randrange(40)))
             names = chance.choice((None, ("CUSTOM",), ("API",)))
