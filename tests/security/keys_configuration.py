@@ -44,7 +44,7 @@ def nothing_after(subscriber: Subscriber, number: int, seconds: float) -> None:
         assert came <= number, f"event {came} came after {number}"
 
 
-def wait_for_event_after(subscriber: Subscriber, number: int, timeout: float = 10.0) -> None:
+def wait_for_event_after(subscriber: Subscriber, number: int, timeout: float = 30.0) -> None:
     """Returns when an event of a higher number comes."""
     while sequence_of(subscriber.raw(timeout)) <= number:
         pass

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from tests.support.api_attacks import request
+from tests.support.api_attacks import cut_off, request
 from tests.support.flow import Good, Load
 from tests.support.module import Module, api, configuration, publisher
 from tests.support.rawcaller import RawCaller
@@ -74,18 +74,18 @@ def test_with_heartbeats_behind_what_is_still_to_be_taken(module: Module, peer_k
     assert module.status()["errors"] == 0
 
 
+def refused(module: Module) -> int:
+    count: int = module.api()["refused"] + module.publisher()["refused"]
+    return count
+
+
 def test_heartbeats_of_who_is_cut_off(module: Module, peer_kind: str) -> None:
     """It is the switch that ends the connection."""
     endless = (frame(b"", MORE) * 500 if peer_kind == "caller" else talk(peer_kind, 1000)) + PING
     with Good(module.endpoint(), module.switch) as good, Served(module.api_endpoint()), Load(module.switch, 500):
         with breaking(module, peer_kind) as peer:
-            peer.socket.settimeout(1.0)
-            deadline = time.monotonic() + 20
-            while peer.send(endless * 20):
-                assert time.monotonic() < deadline
-                with contextlib.suppress(BlockingIOError):
-                    peer.socket.recv(65536, socket.MSG_DONTWAIT)
-        module.wait(lambda: module.api()["refused"] + module.publisher()["refused"], lambda refused: refused > 0)
+            assert cut_off(peer, endless * 20, lambda: refused(module) > 0)
+        module.wait(lambda: refused(module), lambda count: count > 0)
         assert module.switch.running
         good.lost_nothing()
     assert module.status()["errors"] == 0

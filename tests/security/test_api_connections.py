@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.esl import Esl, EslError
+from tests.support.holding import HOLD, Hold
 from tests.support.keys import access
 from tests.support.module import LOOPBACK, Module, api, configuration
 from tests.support.rawcaller import RawCaller
@@ -19,7 +20,7 @@ from tests.support.zmtp import MORE, frame
 from .conftest import ModuleFactory
 from .keys_configuration import Keys
 
-ALLOW = ("allow", "ping,api:echo *,api:msleep *")
+ALLOW = ("allow", f"ping,api:echo *,{HOLD}")
 
 
 def test_who_shows_no_key_cannot_claim_one(module_factory: ModuleFactory, tmp_path: Path) -> None:
@@ -67,13 +68,14 @@ def test_nobody_else_is_cut_off(module_factory: ModuleFactory) -> None:
 
 def test_under_the_name_of_one_that_is_gone_nobody_gets_its_answers(module_factory: ModuleFactory) -> None:
     module = module_factory(configuration(api=api(ALLOW)))
-    name = [(b"Identity", b"crm")]
+    name, held = [(b"Identity", b"crm")], Hold(module.switch)
     with RawCaller(module.api_endpoint(), name) as gone:
-        gone.request("api", id=7, command="msleep", args="1000")
+        gone.request("api", id=7, **held.params())
         module.wait(module.api, lambda now: now["pending"] == 1)
     module.wait(module.api, lambda now: now["connections"] == 0)
     with RawCaller(module.api_endpoint(), name) as heir:
         assert heir.ask("ping")["result"]["protocol"] == 1
+        held.release()
         module.wait(module.api, lambda now: now["pending"] == 0)
         assert heir.ask("api", command="echo", args="mine")["result"]["output"] == "mine"
     assert module.api()["undelivered"] == 1
@@ -83,18 +85,19 @@ def test_under_the_name_of_one_that_is_gone_nobody_gets_its_answers(module_facto
 def test_not_even_under_its_descriptor_too(module_factory: ModuleFactory, tmp_path: Path, over: str) -> None:
     """It leaves before its request has been looked at. Another one gets its descriptor, and waits for its name."""
     bind = f"ipc://{tmp_path}/api" if over == "ipc" else LOOPBACK
-    module = module_factory(configuration(api=api(ALLOW, ("handshake-ms", "10000"), bind=bind)))
-    name = [(b"Identity", b"crm")]
+    module = module_factory(configuration(api=api(ALLOW, ("handshake-ms", "30000"), bind=bind)))
+    name, held = [(b"Identity", b"crm")], Hold(module.switch)
     with ExitStack() as open_now:
         gone = open_now.enter_context(RawCaller(module.api_endpoint(), name))
         keep_busy(module, open_now)
-        gone.request("api", id=7, command="msleep", args="2500")
+        gone.request("api", id=7, **held.params())
         assert gone.heard()
         gone.close()
         heir = open_now.enter_context(RawCaller(module.api_endpoint(), name, at_once=False))
         module.wait(module.api, lambda now: now["pending"] == 1)
         assert settled(module)["pending"] == 1
         heir.come_in()
+        held.release()
         module.wait(module.api, lambda now: now["pending"] == 0)
         # What comes first is the answer to what it asked itself.
         assert heir.ask("ping")["result"].get("protocol") == 1

@@ -18,14 +18,20 @@ from tests.support import api_attacks, attacks
 from tests.support.api_attacks import flood, request
 from tests.support.caller import Caller
 from tests.support.flow import Good, Load
-from tests.support.module import Module, api, configuration, publisher
+from tests.support.holding import HOLD, Hold
+from tests.support.module import Module, Param, api, configuration, publisher
 from tests.support.rawcaller import RawCaller
 from tests.support.served import ApiToll, Served
 from tests.support.zmtp import command, frame
 
 from .conftest import ModuleFactory
 
-ALLOW = "ping,status,replay:*,api:echo *,api:msleep *,api:show *,api:python script_large *,sendevent:CUSTOM^test::*"
+ALLOW = (
+    f"ping,status,replay:*,api:echo *,api:msleep *,api:show *,api:python script_large *,{HOLD},sendevent:CUSTOM^test::*"
+)
+
+LATE = 10.0
+"""Seconds for an answer while others misbehave: what they do goes on for longer, and a busy machine takes some."""
 
 LARGE = """
 def fsapi(session, stream, env, args):
@@ -33,10 +39,14 @@ def fsapi(session, stream, env, args):
 """
 
 
+def with_api(*given: Param) -> str:
+    return configuration(publisher(("replay-mb", "20")), api=api(("allow", ALLOW), *given))
+
+
 @pytest.fixture
 def module(module_factory: ModuleFactory) -> Module:
-    given = (("allow", ALLOW), ("handshake-ms", "500"))
-    return module_factory(configuration(publisher(("replay-mb", "20")), api=api(*given)))
+    # Whoever means well comes in, though a busy machine takes long for a handshake.
+    return module_factory(with_api(("handshake-ms", "10000")))
 
 
 class Case(NamedTuple):
@@ -44,6 +54,7 @@ class Case(NamedTuple):
 
     attack: Callable[[str], Any]
     megabytes: float = 160
+    handshake_ms: int = 10_000
 
 
 REFUSED = (
@@ -61,9 +72,9 @@ def floods_of_what_is_refused(endpoint: str) -> list[int]:
 
 CASES = {
     "what isn't ZeroMQ": Case(attacks.garbage),
-    "half-open handshakes": Case(partial(attacks.half_open, count=300)),
+    "half-open handshakes": Case(partial(attacks.half_open, count=300), handshake_ms=500),
     "frames of 2 GB": Case(api_attacks.gigabytes),
-    "100,000 frames in one message": Case(api_attacks.many_frames, 60),
+    "100,000 frames in one message": Case(api_attacks.many_frames, 60, handshake_ms=500),
     "messages without end": Case(partial(api_attacks.unfinished, callers=12, frames=700_000), 600),
     "pings": Case(partial(flood, raw=request("ping"))),
     "pings, however many wait": Case(partial(flood, raw=request("ping"), bounded=False)),
@@ -76,7 +87,8 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_others_are_served_as_before(module: Module, case: Case) -> None:
+def test_others_are_served_as_before(module_factory: ModuleFactory, case: Case) -> None:
+    module = module_factory(with_api(("handshake-ms", str(case.handshake_ms))))
     with (
         Good(module.endpoint(), module.switch) as good,
         Served(module.api_endpoint()) as served,
@@ -88,19 +100,22 @@ def test_others_are_served_as_before(module: Module, case: Case) -> None:
         module.wait(lambda: good.count, lambda count: count >= enough, 30)
         good.lost_nothing()
         print(f"gave {gave}; {good}")
-        assert max(served.waits) < 3.0
+        assert max(served.waits) < LATE
     module.wait(module.api, lambda now: now["connections"] == 0)
     assert module.api()["pending"] == 0
 
 
 def test_commands_that_are_not_run_for_want_of_room_do_not_fill_the_log(module_factory: ModuleFactory) -> None:
     module = module_factory(configuration(api=api(("allow", ALLOW), ("max-pending", "3"))))
+    held = Hold(module.switch)
     with Caller(module.api_endpoint(), zmq.DEALER) as busy, ApiToll(module, 20):
         for _ in range(3):
-            busy.send("api", {"command": "msleep", "args": "1500", "timeout": 20})
+            busy.send("api", held.params(timeout=80))
         for _ in range(5000):
             busy.send("api", {"command": "echo", "args": "x"})
-        answers = busy.answers(5003).values()
+        answers = busy.answers(5000).values()
+        held.release()
+        assert [answer["result"]["output"] for answer in busy.answers(3).values()] == ["+OK"] * 3
     codes = [answer["error"]["code"] for answer in answers if "error" in answer]
     assert codes == [-32004] * 5000
     assert module.api()["pending"] == 0
@@ -108,7 +123,7 @@ def test_commands_that_are_not_run_for_want_of_room_do_not_fill_the_log(module_f
 
 def test_messages_without_end_are_cut_off_and_their_memory_given_back(module: Module) -> None:
     with Served(module.api_endpoint()), Load(module.switch), ApiToll(module, 500):
-        assert not api_attacks.endless_message(module.api_endpoint())
+        assert not api_attacks.endless_message(module.api_endpoint(), lambda: module.api()["refused"] > 0)
         refused = module.wait(module.api, lambda now: now["refused"] > 0)
         assert [(each["reason"], each["latest_address"]) for each in refused["refusals"]] == [("flood", "127.0.0.1")]
     module.wait(module.api, lambda now: now["connections"] == 0)
@@ -117,8 +132,9 @@ def test_messages_without_end_are_cut_off_and_their_memory_given_back(module: Mo
 def test_slow_messages_without_end_are_bounded_all_together(module: Module) -> None:
     """Each of them sends less than would be a flood, and all together more than libzmq may keep for them."""
     with Served(module.api_endpoint()), ApiToll(module, 800):
-        cut = api_attacks.unfinished(module.api_endpoint(), callers=65, frames=150_000)
-        assert 10 <= cut < 65
+        # Few, so that what each may send in a second takes little off that, however long it takes them.
+        cut = api_attacks.unfinished(module.api_endpoint(), callers=20, frames=500_000)
+        assert 3 <= cut < 20
     module.wait(module.api, lambda now: now["connections"] == 0)
 
 
@@ -171,7 +187,7 @@ def unread(module: Module, raw: bytes, times: int, megabytes: float) -> None:
             print(f"{undelivered} of {times} answers were dropped; {good}")
             assert 0 < undelivered < times
         good.lost_nothing()
-        assert max(served.waits) < 3.0
+        assert max(served.waits) < LATE
 
 
 def test_a_large_output_reaches_who_reads_it_slowly(module: Module) -> None:
@@ -179,6 +195,7 @@ def test_a_large_output_reaches_who_reads_it_slowly(module: Module) -> None:
     large_outputs(module)
     size = 20_000_000
     with RawCaller(module.api_endpoint()) as slow, Served(module.api_endpoint()):
+        slow.socket.settimeout(30.0)
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         slow.request("api", command="python", args=f"script_large {size}", timeout=60)
         came = b""
@@ -209,7 +226,7 @@ def test_so_is_libzmqs_own_heartbeat(module: Module) -> None:
     with zmq.Context() as context, context.socket(zmq.DEALER) as idle:
         idle.set(zmq.LINGER, 0)
         idle.set(zmq.HEARTBEAT_IVL, 10)
-        idle.set(zmq.HEARTBEAT_TIMEOUT, 2000)
+        idle.set(zmq.HEARTBEAT_TIMEOUT, 20_000)
         with idle.get_monitor_socket(zmq.EVENT_DISCONNECTED) as watch:
             idle.connect(module.api_endpoint())
             assert not watch.poll(2000)  # for so long nothing has to happen
@@ -239,7 +256,7 @@ def test_programs_that_come_for_one_request_are_let_in(module: Module) -> None:
     """A script for each call, say: many in a second, from one address."""
     for number in range(300):
         with Caller(module.api_endpoint()) as caller:
-            assert caller.call("api", within=2.0, command="echo", args=str(number))["output"] == str(number)
+            assert caller.call("api", command="echo", args=str(number))["output"] == str(number)
     assert module.api()["refused"] == 0
 
 
@@ -270,11 +287,12 @@ def test_a_stop_while_all_of_that_goes_on(module_factory: ModuleFactory) -> None
             open_now.callback(attacker.join)
         open_now.callback(end.set)
         module.wait(module.api, lambda now: now["pending"] == 200, 30)
-        began = time.monotonic()
+        began, before = time.monotonic(), len(module.switch.log_text())
         assert module.command("stop") == "+OK stopped"
         took = time.monotonic() - began
         print(f"it took {took:.2f} s to stop")
-        assert took < 5.0
+        assert "did not end; please report" not in module.switch.log_text()[before:]
+        assert took < LATE
     module.start()
     assert module.status()["errors"] == 0
     with Caller(module.api_endpoint()) as caller:

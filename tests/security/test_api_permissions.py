@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import zmq
 from tests.conftest import SwitchFactory
 from tests.support.caller import Caller, RpcFailure
 from tests.support.eavesdrop import Eavesdropper
+from tests.support.holding import HOLD, Hold
 from tests.support.keys import access, new_pair
 from tests.support.module import Module, Param, Subscriber, api, configuration, publisher
 from tests.support.network import INSIDE, OUTSIDE, Outside
@@ -24,7 +26,7 @@ from .keys_configuration import CURVE, Keys
 
 FORBIDDEN = -32001
 
-EVERYTHING = "ping,status,replay:*,api:*,api:msleep *,bgapi:*,sendevent:*,sendevent:CUSTOM^*,sendevent:BACKGROUND_JOB"
+EVERYTHING = f"ping,status,replay:*,api:*,{HOLD},bgapi:*,sendevent:*,sendevent:CUSTOM^*,sendevent:BACKGROUND_JOB"
 
 
 @pytest.fixture
@@ -173,9 +175,10 @@ def test_a_key_that_is_gone_gets_nothing_more(module_factory: ModuleFactory, key
     ):
         gone.send("replay", {"publisher": "default", "epoch": module.publisher()["epoch"], "first": 1})
         assert "result" in gone.receive()
+        held = Hold(module.switch)
         for caller in (gone, stays):
-            for number in range(20):
-                caller.send("api", {"command": "msleep", "args": str(1000 + number)})
+            for _ in range(20):
+                caller.send("api", held.params(timeout=80))
         module.wait(module.api, lambda now: now["pending"] == 40)
         if how == "taken away":
             assert 'key "crm" removed' in module.reload(xml())
@@ -185,6 +188,7 @@ def test_a_key_that_is_gone_gets_nothing_more(module_factory: ModuleFactory, key
         before = module.api()["undelivered"]
         for method, params in requests(module, "x").values():
             gone.send(method, params)
+        held.release()
         assert all(answer["result"]["output"] == "+OK" for answer in stays.answers(20).values())
         module.wait(module.api, lambda now: now["pending"] == 0)
         assert module.api()["undelivered"] >= before + 20
@@ -258,13 +262,16 @@ def test_strangers_by_address(outside: Outside, switch_factory: SwitchFactory) -
 
 def test_one_address_of_many(module_factory: ModuleFactory) -> None:
     module = module_factory(
-        configuration(api=api(("allow", "ping"), ("apply-inbound-acl", "127.0.0.2/32"), ("handshake-ms", "300")))
+        configuration(api=api(("allow", "ping"), ("apply-inbound-acl", "127.0.0.2/32"), ("handshake-ms", "3000")))
     )
     with RawCaller(module.api_endpoint(), source="127.0.0.2") as friend:
         assert friend.ask("ping")["result"]["protocol"] == 1
-    for source in ("", "127.0.0.1", "127.0.0.3"):
+    endpoint = module.api_endpoint()
+    with ThreadPoolExecutor() as pool:  # at the same time, because each is told only after handshake-ms
+        strangers = [pool.submit(RawCaller, endpoint, source=source) for source in ("", "127.0.0.1", "127.0.0.3")]
+    for stranger in strangers:
         with pytest.raises((AssertionError, OSError)):
-            RawCaller(module.api_endpoint(), source=source)
+            stranger.result()
     assert module.api()["requests"] == 1
 
 

@@ -97,7 +97,7 @@ CASES = {
 def test_a_good_subscriber_loses_nothing(module: Module, case: Case) -> None:
     with Good(module.endpoint(), module.switch) as good, Load(module.switch), Toll(module, case.megabytes):
         enough = good.count + 2000
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         gave: list[object] = []
         while good.count < enough:
             assert time.monotonic() < deadline, f"after {len(gave)} times: {good}"
@@ -135,7 +135,7 @@ def test_a_peer_that_floods_is_cut_off(module: Module) -> None:
 
 def test_a_message_without_end_is_cut_off(module: Module) -> None:
     with Good(module.endpoint(), module.switch) as good, Load(module.switch), Toll(module, 60):
-        assert not attacks.endless_message(module.endpoint(), seconds=10)
+        assert not attacks.endless_message(module.endpoint(), seconds=30)
         good.lost_nothing()
 
 

@@ -46,6 +46,8 @@ def test_the_right_key_gets_all_and_nobody_else_anything(module_factory: ModuleF
         second = open_now.enter_context(Good(endpoint, module.switch, keys.identity("both")))
         third = open_now.enter_context(Good(module.endpoint("other"), module.switch, keys.identity("elsewhere")))
         open_now.enter_context(Load(module.switch))
+        for reason, count in (("key", 1), ("handshake", 2), ("publisher", 2)):
+            module.wait_refused(reason, count=count)
         for number, (what, stranger) in enumerate(zip(strangers, sockets)):
             assert not stranger.socket.poll(0 if number else 3000), what
         for each in (good, second, third):
@@ -119,6 +121,8 @@ def test_ipc_asks_for_the_key_too(module_factory: ModuleFactory, keys: Keys, tmp
         Good(endpoint, module.switch, keys.identity("crm")) as good,
         Load(module.switch),
     ):
+        module.wait_refused("key", count=1)
+        module.wait_refused("handshake", count=2)
         unknown.nothing(3.0)
         bare.nothing(0)
         misled.nothing(0)

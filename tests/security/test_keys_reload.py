@@ -14,8 +14,8 @@ from tests.support.module import Subscriber, configuration, publisher
 from .conftest import ModuleFactory
 from .keys_configuration import CURVE, Keys, nothing_after, wait_for_event_after
 
-BACK_WITHIN = 2.0
-"""Seconds after which those who may stay have come back by themselves."""
+BACK_WITHIN = 5.0
+"""Seconds after which those who may stay have come back by themselves, on a machine that is busy too."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_key_that_is_added(module_factory: ModuleFactory, keys: Keys) -> None:
         new.nothing(0)
         answer = module.reload(keys.configuration(old="default", new="default"))
         assert answer == '+OK reloaded: key "new" added'
-        new.raw(5.0)
+        new.raw()
         old.lost_nothing()
     status = module.status()["keys"]
     assert (status["old"]["let_in"], status["new"]["let_in"]) == (1, 1)

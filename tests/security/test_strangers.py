@@ -21,6 +21,7 @@ FROM_OUTSIDE = f"tcp://{INSIDE}:5556"
 def test_as_shipped_a_stranger_gets_nothing(outside: Outside, switch_factory: SwitchFactory) -> None:
     # On a machine of its own the switch can have the shipped file to the letter, its port included.
     module = Module(switch_factory(event_zmq_xml=SHIPPED.read_text("utf-8")))
+    began = time.monotonic()
     module.start()
     assert module.endpoint() == "tcp://0.0.0.0:5556"
     with outside():
@@ -33,14 +34,17 @@ def test_as_shipped_a_stranger_gets_nothing(outside: Outside, switch_factory: Sw
         stranger.nothing(3.0)
         assert raw.rest() == b""
         good.lost_nothing()
-    refusals = module.refusals("address")
-    assert refusals["count"] >= 2
+    part = module.wait(module.publisher, lambda now: now["refused"] >= 2)
+    (refusals,) = part["refusals"]  # of the same look: they go on being counted
+    assert refusals["reason"] == "address"
     assert refusals["latest_address"] == OUTSIDE
     assert refusals["endpoint"] == "tcp://0.0.0.0:5556"
-    assert module.publisher()["refused"] == refusals["count"]
+    assert part["refused"] == refusals["count"]
     log = module.wait_log("apply-inbound-acl doesn't have its address")
-    (warning,) = [line for line in log.splitlines() if "[WARNING]" in line]
-    assert f"the latest from {OUTSIDE}: apply-inbound-acl doesn't have its address" in warning
+    warnings = [line for line in log.splitlines() if "[WARNING]" in line]
+    assert len(warnings) <= 1 + (time.monotonic() - began) / 10
+    for warning in warnings:
+        assert f"the latest from {OUTSIDE}: apply-inbound-acl doesn't have its address" in warning
 
 
 def test_who_is_refused_and_talks_on_is_cut_off_and_counts_once(module_factory: ModuleFactory) -> None:
@@ -73,7 +77,7 @@ def test_an_admin_lets_a_stranger_in_and_out(outside: Outside, switch_factory: S
         stranger.nothing(0)
         began = time.monotonic()
         acl(module, lists(friends_and_stranger))
-        stranger.raw(timeout=5.0)
+        stranger.raw()
         print(f"let in {time.monotonic() - began:.2f} s after reloadacl")
         acl(module, lists(friends))
         with outside():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
+import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -13,7 +16,7 @@ import zmq
 from .attacks import room_for
 from .caller import Caller
 from .rawcaller import RawCaller
-from .zmtp import COMMAND, LONG, MORE, frame
+from .zmtp import COMMAND, LONG, MORE, RawPeer, frame
 
 SECONDS = 0.6
 """How long a flood lasts."""
@@ -75,15 +78,37 @@ def many_frames(endpoint: str, rounds: int = 5, count: int = 100_000) -> int:
     return rounds
 
 
-def endless_message(endpoint: str, seconds: float = 10.0) -> bool:
-    """A message of empty frames that has no end, as fast as it can be sent; False when it was cut off."""
+def cut_off(peer: RawPeer, raw: bytes, is_cut: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Sends that again and again, and reads nothing but what would be in the way; whether it was cut off for it.
+
+    Args:
+        peer: who sends.
+        raw: what.
+        is_cut: whether the switch says so. Our kernel may take long to notice; that it takes nothing for a moment says
+            only that the machine is busy.
+        seconds: how long it is tried.
+    """
     end = time.monotonic() + seconds
+    peer.socket.settimeout(1.0)
+    left = b""
+    while time.monotonic() < end:
+        left = left or raw
+        try:
+            left = left[peer.socket.send(left) :]
+            if select.select([peer.socket], [], [], 0)[0] and not peer.socket.recv(65536):
+                return True
+        except socket.timeout:
+            if is_cut():
+                return True
+        except ConnectionError:
+            return True
+    return False
+
+
+def endless_message(endpoint: str, is_cut: Callable[[], bool]) -> bool:
+    """A message of empty frames that has no end, as fast as it can be sent; False when it was cut off."""
     with RawCaller(endpoint) as peer:
-        peer.socket.settimeout(1.0)  # our kernel may take long to notice that it can't get rid of it
-        while time.monotonic() < end:
-            if not peer.send(frame(b"", MORE) * 10_000):
-                return False
-    return True
+        return not cut_off(peer, frame(b"", MORE) * 10_000, is_cut)
 
 
 def unfinished(endpoint: str, callers: int, frames: int) -> int:

@@ -91,6 +91,7 @@ def subscriptions(endpoint: str, count: int, length: int = 12) -> bool:
     with RawPeer(endpoint) as peer:
         if not peer.comes_in():
             return False
+        peer.socket.settimeout(5.0)  # our kernel may take long to notice that it was cut off
         for start in range(0, count, 1000):
             frames = (frame(b"\x01" + b"%d" % number + b"x" * (length - 8)) for number in range(start, start + 1000))
             if not peer.send(b"".join(frames)):
