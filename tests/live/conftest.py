@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.holding import HOLD_SCRIPT
 from tests.support.keeper import Keeper
 from tests.support.module import Module
 from tests.support.ringing import EXTENSIONS
@@ -20,7 +21,7 @@ LiveModuleFactory = Callable[[str], Module]
 def live_scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A script folder with the shim, and with the scripts of the tests here."""
     folder = tmp_path_factory.mktemp("live-scripts")
-    for script in (REPOSITORY / "scripts" / "event_zmq.py", *Path(__file__).parent.glob("script_*.py")):
+    for script in (REPOSITORY / "scripts" / "event_zmq.py", HOLD_SCRIPT, *Path(__file__).parent.glob("script_*.py")):
         shutil.copy(script, folder)
     return folder
 

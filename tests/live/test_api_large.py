@@ -150,6 +150,7 @@ def test_a_request_that_is_too_large_ends_its_connection_alone(module: Module) -
         Caller(module.api_endpoint(), zmq.DEALER) as other,
     ):
         number = other.send("api", {"command": "msleep", "args": "1500"})
+        module.wait(module.api, lambda now: now["requests"] == 1)
         frame = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}'
         fits = frame + b" " * (LARGEST - len(frame))
         too_large = fits + b" "

@@ -31,4 +31,4 @@ def test_shutdown_reaches_the_subscribers_in_a_burst(live_switch_factory: Switch
         while subscriber.socket.poll(500):
             subscriber.frames()
     print(f"{took:.1f} s to the end, {alone:.1f} s without the module")
-    assert took < alone + 2
+    assert took < alone + 8

@@ -8,10 +8,13 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from .switch import Switch
+from .switch import REPOSITORY, Switch
 
 HOLD = "api:python script_hold *"
 """What a caller has to be allowed; with `bgapi` accordingly."""
+
+
+HOLD_SCRIPT = REPOSITORY / "tests" / "switch" / "script_hold.py"
 
 
 class Hold:

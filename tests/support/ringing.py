@@ -41,7 +41,7 @@ TICKS = 1000
 TICKS_A_SECOND = 1000
 PING_MS = 5.0
 EVENT_MS = 2.0
-"""The median of a ping, and by how much that of an event may differ from what it was before the calls."""
+"""A ping (`Waits.calm`), and by how much an event may take longer than before the calls."""
 
 PAUSE_SECONDS = 0.001
 """Between two pings: a caller that asks again and again without a break would itself be what events wait for."""
@@ -58,6 +58,9 @@ class Waits:
     def __init__(self, values: Sequence[float]) -> None:
         self.values = list(values)
         self.median = statistics.median(self.values)
+        # Of the best hundred in a row: a machine that does something else for a second keeps hundreds waiting.
+        starts = range(0, max(len(self.values) - 99, 1), 100)
+        self.calm = min(statistics.median(self.values[start : start + 100]) for start in starts)
 
     def __str__(self) -> str:
         p99 = statistics.quantiles(self.values, n=100)[98]
@@ -140,7 +143,7 @@ class Ringing:
             for number, name in enumerate(self._names):
                 end = "busy" if number % 2 else "answer"
                 string = f"{{origination_uuid={name}}}loopback/ring-{self._milliseconds}-{end}/default"
-                params: dict[str, Any] = {"command": "originate", "args": f"{string} &hangup()", "timeout": 30}
+                params: dict[str, Any] = {"command": "originate", "args": f"{string} &hangup()", "timeout": 90}
                 self._expected[self._calls.send("api", params)] = "-ERR USER_BUSY" if number % 2 else f"+OK {name}\n"
             left = set(self._names)
             while left:
@@ -176,7 +179,10 @@ def others_do_not_wait(module: Module, seconds: float, count: int, ticks: int = 
     What the machine does beside it may be noticed too, but not each time.
     """
     for left in (2, 1, 0):
+        began = time.monotonic()
         pings_before, events_before = Phase(module, ticks).run()
+        # For so long that they still ring at the end of a phase that takes twice as long.
+        seconds = max(seconds, 2 + 2 * (time.monotonic() - began))
         with Ringing(module, seconds, count) as ringing:
             ringing.ring()
             pings, events = Phase(module, ticks).run()
@@ -188,7 +194,7 @@ def others_do_not_wait(module: Module, seconds: float, count: int, ticks: int = 
             f"\n  event before: {events_before}\n  event during: {events}"
         )
         assert len(pings.values) >= PINGS
-        if pings.median < PING_MS and abs(events.median - events_before.median) < EVENT_MS:
+        if pings.calm < PING_MS and events.calm - events_before.calm < EVENT_MS:
             break
         assert left, "others had to wait while calls rang, three times"
     status = module.status()
