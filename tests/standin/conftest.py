@@ -19,6 +19,10 @@ EXTENSIONS = """
   <action application="log" data="NOTICE digit ${digit} of ${destination_number}"/>
   <action application="sleep" data="60000"/>
 </condition></extension>
+<extension name="unhurried"><condition field="destination_number" expression="^unhurried$">
+  <action application="answer"/><action application="sleep" data="1500"/>
+  <action application="hangup" data="NORMAL_CLEARING"/>
+</condition></extension>
 <extension name="busy"><condition field="destination_number" expression="^busy$">
   <action application="hangup" data="USER_BUSY"/>
 </condition></extension>

@@ -27,7 +27,7 @@ def fire(switch: Switch, subclass: str, *headers: tuple[str, str], body: bytes =
 
 
 def take(esl: Esl) -> Message:
-    message = esl.receive(5.0)
+    message = esl.receive(20.0)
     assert message is not None
     return message
 

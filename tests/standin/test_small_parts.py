@@ -165,6 +165,6 @@ def test_threads_are_foreign_to_python() -> None:
         seen.append(threading.get_ident() in {thread.ident for thread in threading.enumerate()})
         raise SystemExit("on purpose")
 
-    assert HostThread(body, errors.append).join(5.0)
+    assert HostThread(body, errors.append).join(20.0)
     assert seen == [False]
     assert [str(error) for error in errors] == ["on purpose"]
