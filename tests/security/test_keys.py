@@ -151,12 +151,11 @@ def test_nothing_can_be_read_on_the_wire(module_factory: ModuleFactory, keys: Ke
 
 def test_an_endpoint_without_keys_takes_none(module_factory: ModuleFactory, keys: Keys) -> None:
     module = module_factory(configuration(publisher(bind=LOOPBACK), access=keys.access(crm="default")))
-    with (
-        Subscriber(module.endpoint(), identity=keys.identity("crm")) as keyed,
-        Good(module.endpoint(), module.switch) as good,
-        Load(module.switch),
-    ):
-        keyed.nothing(1.0)
+    with Good(module.endpoint(), module.switch) as good, Load(module.switch):
+        with Subscriber(module.endpoint(), identity=keys.identity("crm")) as keyed:
+            keyed.nothing(1.0)
+        # It may try again and again, and count each time or never: who of the two notices first ends the connection.
+        module.wait(module.publisher, lambda now: now["connections"] == 1)
         before = module.refusals("handshake")["count"]
         with RawPeer(module.endpoint()) as raw:
             raw.send(greeting(b"CURVE"))
