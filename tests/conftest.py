@@ -17,7 +17,7 @@ from tests.support.switch import Switch, SwitchError
 SwitchFactory = Callable[..., Switch]
 
 _LIVE_FIXTURES = frozenset({"live_switch_factory"})
-_LEAK_GRACE = 3.0  # Seconds that a thread may take to end.
+_LEAK_GRACE = 20.0  # Seconds that a thread may take to end.
 
 
 class _Live:

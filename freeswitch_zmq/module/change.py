@@ -114,12 +114,15 @@ def _open(group: EndpointGroup, options: EndpointOptions) -> NetworkEndpoint:
 
     libzmq lets go of an address after the socket is closed, in a thread of its own.
     """
-    deadline = time.monotonic() + 1.0
+    deadline = None
     while True:
         try:
             return group.open_endpoint(options)
         except StartError as error:
             in_use = isinstance(error.__cause__, zmq.ZMQError) and error.__cause__.errno == errno.EADDRINUSE
-            if not in_use or time.monotonic() > deadline:
+            now = time.monotonic()
+            if deadline is None:  # from the first failure on, however long that took to come
+                deadline = now + 1.0
+            if not in_use or now > deadline:
                 raise
         time.sleep(0.01)

@@ -72,9 +72,10 @@ class Keeper(Worker):
                 self.on_error(error)
 
     def _orphaned(self) -> bool:
+        now = time.monotonic()  # once: a machine may stand still between two looks
         if host.running():
-            self._alive = time.monotonic()
-        return time.monotonic() - self._alive > ORPHANED_SECONDS
+            self._alive = now
+        return now - self._alive > ORPHANED_SECONDS
 
     def _tick(self, now: float) -> None:
         publications = list(self._running.publications.values())

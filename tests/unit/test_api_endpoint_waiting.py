@@ -190,11 +190,19 @@ def test_at_a_stop_everybody_who_waits_is_told(station: Station, caller: Caller)
     assert all(": not answered: event_zmq stops, " in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("at_once", "seconds"),
+    [
+        pytest.param(1, 60.0, id="one after the other"),  # it ends when there are no more
+        pytest.param(100, 0.0, id="on a machine that stood still until the time was over"),
+    ],
+)
 def test_what_came_before_a_stop_and_was_not_looked_at_is_told_too(
-    station: Station, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    station: Station, caller: Caller, at_once: int, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint_module, "AT_ONCE", 1)
-    monkeypatch.setattr(endpoint_module, "LAST_CALLS_SECONDS", 60.0)  # it ends when there are no more
+    monkeypatch.setattr(endpoint_module, "AT_ONCE", at_once)
+    monkeypatch.setattr(endpoint_module, "AT_ONCE_SECONDS", 60.0)
+    monkeypatch.setattr(endpoint_module, "LAST_CALLS_SECONDS", seconds)
     [endpoint] = station.channel.endpoints
     stuck = Stuck(station, caller)
     with RawPeer(station.asked_at()) as late:

@@ -378,8 +378,10 @@ class ApiEndpoint(NetworkEndpoint):
         self._waiting.clear()
         until = time.monotonic() + LAST_CALLS_SECONDS
         assert self._front is not None
-        while time.monotonic() < until and self._front.poll(SILENCE_MS):
+        while self._front.poll(SILENCE_MS):
             self._take_requests(self._turn_away)
+            if time.monotonic() >= until:
+                break
 
     def _turn_away(self, frames: Frames) -> None:
         self.counters.requests += 1
