@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     log = options.log.absolute() if options.log is not None else None
     switch = Switch(options.conf.absolute(), options.scripts.absolute(), log, options.esl_port, options.esl_password)
     try:
+        switch.take_signals()
         switch.start()
     except StartError as error:
         print(error, file=sys.stderr)

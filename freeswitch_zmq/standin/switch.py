@@ -103,11 +103,14 @@ class Switch:
         core.say("CONSOLE", "\nFreeSWITCH Started\n(a stand-in: no media, no SIP)\n", "switch_core.c", 2506)
         core.thread(self._beat, "heartbeat")
 
-    def run(self) -> int:
-        """Wait for the end, have it, and return the process's exit code; in the main thread only."""
+    def take_signals(self) -> None:
+        """From now on they end it as they end a real one; in the main thread only, and before anybody can send one."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def run(self) -> int:
+        """Wait for the end, have it, and return the process's exit code; in the main thread only."""
         self.core.wait_in_main_thread()
         self._shut_down()
         return self._exit_code

@@ -15,7 +15,6 @@ import pytest
 
 from tests.support.esl import Esl
 from tests.support.switch import REPOSITORY
-from tests.support.waiting import wait_for
 
 Folders = tuple[Path, Path]
 
@@ -135,21 +134,11 @@ def test_log_and_password(start: Callable[..., Started], tmp_path: Path) -> None
     assert "[NOTICE] mod_commands.c:7247 seen in the file\n" in log.read_text("utf-8")
 
 
-def ignored(pid: int) -> int:
-    """The signals that a process ignores, a bit for each."""
-    [line] = [
-        line for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines() if line.startswith("SigIgn:")
-    ]
-    return int(line.split()[1], 16)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it(start: Callable[..., Started], number: signal.Signals) -> None:
     started = start(patient=True)
     with Esl.connect(started.port) as esl:
         esl.events("json SHUTDOWN")
-        # It can be asked before its main thread has come to signals; that it ignores SIGHUP is the last it says there.
-        wait_for(lambda: ignored(started.process.pid) & 1 << signal.SIGHUP - 1, "it to take signals")
         started.process.send_signal(number)
         message = esl.receive()
         assert message is not None
