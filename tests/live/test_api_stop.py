@@ -17,9 +17,8 @@ from tests.live.conftest import LiveModuleFactory
 from tests.support.caller import Answer, Caller
 from tests.support.flow import Good, Load
 from tests.support.holding import HOLD, Hold
-from tests.support.module import LOOPBACK, Module, Param, Subscriber, api, configuration, publisher
+from tests.support.module import LOOPBACK, Module, Param, Subscriber, api, configuration, publisher, threads_of_ours
 from tests.support.ports import free_port
-from tests.support.switch import Switch
 
 pytestmark = pytest.mark.live
 
@@ -64,15 +63,6 @@ def outcomes(caller: Caller, count: int) -> Counter[int]:
     return found
 
 
-def ours(switch: Switch) -> list[str]:
-    """Threads that the module started."""
-    names = []
-    for entry in Path(f"/proc/{switch.pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            names.append((entry / "comm").read_text("utf-8").strip())
-    return [name for name in names if name.startswith(("ZMQ", "event_zmq"))]
-
-
 def test_stop_with_a_hundred_in_flight(live_module_factory: LiveModuleFactory) -> None:
     module = live_module_factory(with_api())
     switch = module.switch
@@ -92,7 +82,7 @@ def test_stop_with_a_hundred_in_flight(live_module_factory: LiveModuleFactory) -
             assert outcomes(caller, COUNT // 4) == {SHUTTING_DOWN: COUNT // 4}
     print(f"\nstopped in {took:.2f} s with {COUNT} commands running")
     assert took < 10, "the commands run for longer, until they are released"
-    module.wait(lambda: ours(switch), lambda now: now == [])
+    module.wait(lambda: threads_of_ours(switch), lambda now: now == [])
     assert module.status()["errors"] == 0
     # The threads that still wait are FreeSWITCH's own; what the module had open is closed.
     module.wait(switch.fds, lambda now: now <= fds)

@@ -203,7 +203,7 @@ def test_over_a_stop_and_a_start(module_factory: ModuleFactory) -> None:
 
 
 def _of_jobs(esl: Esl, word: str, count: int) -> list[str]:
-    """The first so many BACKGROUND_JOB events at the event socket that have it; ."""
+    """The first so many BACKGROUND_JOB events at the event socket that have it."""
     found: list[str] = []
     while message := esl.receive(30.0):
         if word in message.text:

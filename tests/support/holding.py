@@ -13,8 +13,8 @@ from .switch import REPOSITORY, Switch
 HOLD = "api:python script_hold *"
 """What a caller has to be allowed; with `bgapi` accordingly."""
 
-
 HOLD_SCRIPT = REPOSITORY / "tests" / "switch" / "script_hold.py"
+"""For the script folder."""
 
 
 class Hold:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -43,6 +45,15 @@ def api(*given: Param, bind: str = LOOPBACK) -> str:
 def params(given: Iterable[Param]) -> str:
     """`<param>` elements."""
     return "".join(f"<param name={quoteattr(name)} value={quoteattr(value)}/>" for name, value in given)
+
+
+def threads_of_ours(switch: Switch) -> list[str]:
+    """The names of the threads that the module and its ZeroMQ have in the switch's process."""
+    names = []
+    for entry in Path(f"/proc/{switch.pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            names.append((entry / "comm").read_text("utf-8").strip())
+    return [name for name in names if name.startswith(("ZMQ", "event_zmq"))]
 
 
 class Module:

@@ -8,6 +8,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def free_port() -> int:
         if _is_free(port):
             return port
     raise OSError("no TCP port is free for tests; find with `ss -tlnp` what listens on so many and end it")
+
+
+@contextmanager
+def taken_port() -> Iterator[str]:
+    """An address where somebody else listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port()))
+        other.listen()
+        yield f"tcp://127.0.0.1:{other.getsockname()[1]}"
 
 
 @cache

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import SwitchFactory
-from tests.support.module import Module, Subscriber, configuration, publisher
+from tests.support.module import Module, Subscriber, configuration, publisher, threads_of_ours
 from tests.support.switch import Switch
-
-
-def ours(switch: Switch) -> list[str]:
-    """What the process has that the module opened: names of threads."""
-    names = []
-    for entry in sorted(Path(f"/proc/{switch.pid}/task").iterdir()):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            name = (entry / "comm").read_text("utf-8").strip()
-            if name.startswith(("ZMQ", "event_zmq")):
-                names.append(name)
-    return names
 
 
 def nothing_left(switch: Switch) -> None:
     """Returns when it has none. libzmq's own threads end by themselves, a moment later on a machine that is busy."""
-    Module.wait(lambda: ours(switch), lambda now: now == [])
+    Module.wait(lambda: threads_of_ours(switch), lambda now: now == [])
 
 
 def test_start_and_stop_and_nothing_is_left(switch_factory: SwitchFactory) -> None:

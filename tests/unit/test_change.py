@@ -16,7 +16,7 @@ from freeswitch_zmq.module import endpoint as endpoint_module
 from freeswitch_zmq.module import group as group_module
 from freeswitch_zmq.module.proxy import Endpoint
 from tests.support.module import Subscriber
-from tests.support.ports import free_port
+from tests.support.ports import free_port, taken_port
 from tests.support.waiting import wait_for
 from tests.support.zmtp import RawPeer, greeting
 from tests.unit.configurations import local, publisher
@@ -233,15 +233,6 @@ def test_the_same_port_at_another_address(switch: FakeSwitch, port: int, before:
             pass
     finally:
         station.close()
-
-
-@contextlib.contextmanager
-def taken_port() -> Iterator[str]:
-    """An address where somebody else listens."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", free_port()))
-        other.listen()
-        yield f"tcp://127.0.0.1:{other.getsockname()[1]}"
 
 
 def test_when_one_can_not_be_opened_everything_is_as_before(switch: FakeSwitch, port: int, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from freeswitch_zmq.module.schema import ApiConfig
 from tests.support.caller import Caller
 from tests.support.keys import Identity, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber
-from tests.support.ports import free_port
+from tests.support.ports import free_port, taken_port
 from tests.support.waiting import wait_for
 from tests.unit.asking import CORE_UUID, api_station, jobs
 from tests.unit.configurations import QUICK_TO_REFUSE, api, local, publisher
@@ -268,15 +267,6 @@ def test_the_api_takes_the_port_of_a_publisher_that_goes(switch: FakeSwitch, por
 
 
 # What can't be done.
-
-
-@contextlib.contextmanager
-def taken_port() -> Iterator[str]:
-    """An address where somebody else listens."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", free_port()))
-        other.listen()
-        yield f"tcp://127.0.0.1:{other.getsockname()[1]}"
 
 
 def test_when_one_can_not_be_opened_everything_is_as_before(switch: FakeSwitch, port: int, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from freeswitch_zmq.module import link as link_module
 from freeswitch_zmq.module.proxy import Endpoint
 from tests.support.keys import Identity, Pair, SecretFile, access, key, new_pair, new_secret_file
 from tests.support.module import Subscriber
-from tests.support.ports import free_port
+from tests.support.ports import free_port, taken_port
 from tests.support.waiting import wait_for
 from tests.support.zmtp import RawPeer
 from tests.unit.configurations import QUICK_TO_REFUSE, config, local, publisher
@@ -266,15 +265,6 @@ def test_encryption_comes_and_goes(switch: FakeSwitch, server: SecretFile, alice
         here.reload(key("alice", alice), publishers=(plain,))
         with Subscriber(address) as again:
             here.station.subscribed(again)
-
-
-@contextlib.contextmanager
-def taken_port() -> Iterator[str]:
-    """An address where somebody else listens."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", free_port()))
-        other.listen()
-        yield f"tcp://127.0.0.1:{other.getsockname()[1]}"
 
 
 def test_a_reload_that_fails_leaves_the_keys_as_they_were(
