@@ -23,6 +23,8 @@ __all__ = ["KeyPair", "parse_public_key", "public_key_hex", "read_secret_certifi
 _Z85_LENGTH = 40
 _RIGHT = "a public key is 40 characters of Z85 or 64 hex digits"
 _LIMIT = 65536  # bytes; a certificate has some hundreds
+# A key, or most of one: a few characters were lost or added. No path with an underscore is among them.
+_LIKE_A_KEY = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{30,50}")
 _ENTRY = re.compile(rb"""^[ \t]*(public-key|secret-key)[ \t]*=[ \t]*["']?([^"'\s]*)""", re.MULTILINE)
 
 
@@ -68,8 +70,11 @@ def read_secret_certificate(path: str) -> KeyPair:
     if not path.startswith("/"):
         # It is not repeated: one who mixes the two up writes the key here.
         raise ValueError("give the whole path of a file, such as /etc/freeswitch/tls/server.key_secret")
-    if _from_z85(path) is not None and not os.path.lexists(path):
-        raise ValueError("it looks like a key; put that into a file, and give the file's path")
+    if _LIKE_A_KEY.fullmatch(path) and not os.path.lexists(path):
+        raise ValueError(
+            "there is no such file; it looks like a key, so it is not repeated here: put a key into a file, and give "
+            "the file's whole path"
+        )
     try:
         return _key_pair(path, _read_private(path))
     except ValueError as error:

@@ -126,15 +126,20 @@ def test_the_secret_key_is_shown_nowhere(module_factory: ModuleFactory, keys: Ke
 
 
 @pytest.mark.parametrize("where", ["server-secret-key-file", "public-key"])
-@pytest.mark.parametrize("form", ["Z85", "hex", "one character short"])
+@pytest.mark.parametrize("form", ["Z85", "hex", "one character short", "like a path", "like a path, one short"])
 def test_a_secret_key_in_the_wrong_place_is_not_repeated(
     module_factory: ModuleFactory, keys: Keys, where: str, form: str
 ) -> None:
     module = module_factory(configuration())
+    key_of_switch = keys.server.secret.decode()
+    # One key in 85 begins like a path.
+    like_a_path = next(text for text in (new_pair().secret.decode() for _ in iter(int, 1)) if text.startswith("/"))
     secret = {
-        "Z85": keys.server.secret.decode(),
+        "Z85": key_of_switch,
         "hex": z85.decode(keys.server.secret).hex(),
-        "one character short": keys.server.secret.decode()[:-1],
+        "one character short": key_of_switch[:-1],
+        "like a path": like_a_path,
+        "like a path, one short": like_a_path[:-1],
     }[form]
     start = len(module.switch.log_text())
     if where == "public-key":
@@ -143,7 +148,7 @@ def test_a_secret_key_in_the_wrong_place_is_not_repeated(
         xml = configuration(publisher(CURVE), access=access(secret, [key("crm", new_pair())]))
     answer = module.reload(xml)
     # As a public key it looks like any other, and is one that nobody has.
-    assert answer.startswith("+OK" if where == "public-key" and form != "one character short" else "-ERR"), answer
+    assert answer.startswith("+OK" if where == "public-key" and "short" not in form else "-ERR"), answer
     for text in (answer, module.command("status"), module.command("status json"), module.switch.log_text()[start:]):
         assert_without(text, secret)
 

@@ -279,7 +279,7 @@ def test_a_key_in_the_place_of_its_file_is_not_repeated() -> None:
     secrets = (zmq.curve_keypair()[1].decode() for _ in iter(int, 1))
     key = next(key for key in secrets if not key.startswith("/"))
     like_a_path = next(key for key in secrets if key.startswith("/"))
-    for text in (key, key[:-1], z85.decode(key.encode()).hex(), like_a_path):
+    for text in (key, key[:-1], z85.decode(key.encode()).hex(), like_a_path, like_a_path[:-1], like_a_path + "x"):
         with pytest.raises(ValueError, match=r"whole path|looks like a key") as caught:
             read_secret_certificate(text)
         assert text[:8] not in str(caught.value)
