@@ -26,10 +26,14 @@ POLL_MS = 100
 ASKING_MS = 2
 """How soon an answer of FreeSWITCH's is noticed while some are awaited."""
 
+YOUNG_SECONDS = 0.01
 GLANCE_SECONDS = 0.05
 LOOK_SECONDS = 0.25
-"""How often it is looked for peers that send too much, among those that have just come and among all; looking costs
-some 3 µs for each connection."""
+"""How often it is looked for peers that send too much: while some have just come, as long as there are any, and at all
+of them; looking costs some 3 µs for each connection."""
+
+PAUSE = 10
+"""So many times as long as a look took nobody looks again."""
 
 AT_ONCE = 1000
 """Messages taken from one socket in a row."""
@@ -76,7 +80,7 @@ class Access(Worker):
         self._lists = Lists(commands, on_error)
         self._guests: deque[tuple[_Request, Rule, str]] = deque()
         self._asked = 0
-        self._looked = self._glanced = 0.0
+        self._looked = self._look_again = 0.0
         self._handler: Socket | None = None
         self._poller = zmq.Poller()
         self._watched: dict[Socket, Connections] = {}
@@ -130,13 +134,8 @@ class Access(Worker):
 
     def _round(self) -> None:
         now = time.monotonic()
-        if now - self._glanced >= GLANCE_SECONDS:
-            self._glanced = now
-            look = now - self._looked >= LOOK_SECONDS
-            if look:
-                self._looked = now
-            for connections in self._watched.values():
-                connections.cut_floods(look)
+        if now >= self._look_again:
+            self._look(now)
         self._poller.poll(self._wait_ms())
         assert self._handler is not None
         # First who asks to come in, then how connections ended: in that order libzmq tells it of one connection.
@@ -146,6 +145,19 @@ class Access(Worker):
         self._take_changes()  # an endpoint that was opened meanwhile may have ends of connections to tell, too
         behind = [each.rule for monitor, each in self._watched.items() if not self._take(monitor, each.update)]
         self._welcome(behind)
+
+    def _look(self, now: float) -> None:
+        all_of_them = now - self._looked >= LOOK_SECONDS
+        if all_of_them:
+            self._looked = now
+        for connections in self._watched.values():
+            connections.cut_floods(all_of_them)
+        took = time.monotonic() - now
+        self._look_again = now + max(self._look_seconds(), PAUSE * took)
+
+    def _look_seconds(self) -> float:
+        young = any(connections.has_young for connections in self._watched.values())
+        return YOUNG_SECONDS if young else GLANCE_SECONDS
 
     @staticmethod
     def _take(socket: Socket, handle: Callable[[list[bytes]], None]) -> bool:
@@ -175,7 +187,7 @@ class Access(Worker):
         if self._asked:
             return ASKING_MS
         busy = any(connections.has_any for connections in self._watched.values())
-        return round(GLANCE_SECONDS * 1000) if busy else POLL_MS
+        return round(self._look_seconds() * 1000) if busy else POLL_MS
 
     def _take_changes(self) -> None:
         while self._to_end:

@@ -15,6 +15,9 @@ VISITS_A_SECOND = 20.0
 """Connections that ended as soon as they had come: so many at once, and so many a second on the average. At the end of
 each libzmq looks through all that anybody has subscribed to, 10 ms for a megabyte."""
 
+VISIT_BYTES = 2500
+"""One that sent so much counts as one more: who sends much, goes and comes again is no better than who stays."""
+
 ADDRESSES_AT_MOST = 10_000
 
 
@@ -25,13 +28,13 @@ class Conduct:
         self._away_until: dict[str, float] = {}
         self._visits: dict[str, tuple[float, float]] = {}
 
-    def came_and_went(self, address: str) -> None:
-        """A connection from there ended as soon as it had come."""
+    def came_and_went(self, address: str, received: int) -> None:
+        """A connection from there ended as soon as it had come, and had sent so many bytes as far as was seen."""
         if len(self._visits) >= ADDRESSES_AT_MOST:
             self._visits.clear()
         now = time.monotonic()
         visits, at = self._visits.get(_group(address), (0.0, now))
-        visits = max(0.0, visits - VISITS_A_SECOND * (now - at)) + 1
+        visits = max(0.0, visits - VISITS_A_SECOND * (now - at)) + 1 + received / VISIT_BYTES
         if visits > VISITS_AT_ONCE:
             visits = 0.0
             if not self.is_away(address):  # thousands that end at once are one flood

@@ -40,7 +40,7 @@ LOOK_AT_ALL = 500
 """Up to so many connections all are looked at each time: in a quarter of a second one could send very much."""
 
 YOUNG_SECONDS = 1.0
-"""Connections that have just come are looked at each time: some go before the next look at all of them."""
+"""Connections that have just come are looked at more often: some go before the next look at all of them."""
 
 _EVENT = struct.Struct("=HI")
 
@@ -127,12 +127,17 @@ class Connections:
             self.rule.failed(connection.address)
         # To the API programs come for one request, a script for each call: its end costs libzmq nothing there.
         elif connection.ends is not None and connection.is_young and not self.rule.unfinished_bytes:
-            self.rule.conduct.came_and_went(connection.address)
+            self.rule.conduct.came_and_went(connection.address, connection.received)
 
     @property
     def has_any(self) -> bool:
         """Whether there is one that can be looked at."""
         return bool(self._open)
+
+    @property
+    def has_young(self) -> bool:
+        """Whether there is one that may send very much and go before anybody looks. To the API that is no harm."""
+        return bool(self._open) and not self.rule.unfinished_bytes and next(reversed(self._open.values())).is_young
 
     def cut_floods(self, all_of_them: bool) -> None:
         """Ends connections whose peers send more than a subscriber has to say.

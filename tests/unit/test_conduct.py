@@ -6,6 +6,7 @@ from freeswitch_zmq.module import conduct as conduct_module
 from freeswitch_zmq.module.conduct import (
     AWAY_AT_MOST_SECONDS,
     AWAY_SECONDS,
+    VISIT_BYTES,
     VISITS_A_SECOND,
     VISITS_AT_ONCE,
     Conduct,
@@ -70,30 +71,30 @@ def test_all_of_loopback_is_one(conduct: Conduct, address: str) -> None:
 
 def test_who_comes_and_goes_without_end_floods(conduct: Conduct, clock: Clock) -> None:
     for _ in range(round(VISITS_AT_ONCE)):
-        conduct.came_and_went("192.0.2.1")
+        conduct.came_and_went("192.0.2.1", 0)
     assert not conduct.is_away("192.0.2.1")
-    conduct.came_and_went("192.0.2.2")
-    conduct.came_and_went("192.0.2.1")
+    conduct.came_and_went("192.0.2.2", 0)
+    conduct.came_and_went("192.0.2.1", 0)
     assert conduct.is_away("192.0.2.1")
     assert not conduct.is_away("192.0.2.2")
     # That is one flood, and it begins anew after that.
-    conduct.came_and_went("192.0.2.1")
+    conduct.came_and_went("192.0.2.1", 0)
     clock.now += AWAY_SECONDS + 0.1
     for _ in range(round(VISITS_AT_ONCE)):
-        conduct.came_and_went("192.0.2.1")
+        conduct.came_and_went("192.0.2.1", 0)
     assert not conduct.is_away("192.0.2.1")
 
 
 def test_as_many_in_a_longer_time_do_not(conduct: Conduct, clock: Clock) -> None:
     for _ in range(20):
         for _ in range(round(VISITS_AT_ONCE)):
-            conduct.came_and_went("192.0.2.1")
+            conduct.came_and_went("192.0.2.1", 0)
         assert not conduct.is_away("192.0.2.1")
         clock.now += VISITS_AT_ONCE / VISITS_A_SECOND + 0.1
     # Who was away for long has no more than that to its credit.
     clock.now += 10_000
     for _ in range(round(VISITS_AT_ONCE) + 1):
-        conduct.came_and_went("192.0.2.1")
+        conduct.came_and_went("192.0.2.1", 0)
     assert conduct.is_away("192.0.2.1")
 
 
@@ -101,7 +102,7 @@ def test_what_is_remembered_is_bounded(conduct: Conduct, monkeypatch: pytest.Mon
     monkeypatch.setattr(conduct_module, "ADDRESSES_AT_MOST", 50)
     for number in range(1000):
         conduct.flooded(f"2001:db8::{number:x}")
-        conduct.came_and_went(f"2001:db8::{number:x}")
+        conduct.came_and_went(f"2001:db8::{number:x}", 0)
         assert conduct.is_away(f"2001:db8::{number:x}")
     assert len(conduct._away_until) <= 50
     assert len(conduct._visits) <= 50
@@ -109,6 +110,18 @@ def test_what_is_remembered_is_bounded(conduct: Conduct, monkeypatch: pytest.Mon
 
 def test_thousands_that_end_at_once_are_one_flood(conduct: Conduct, clock: Clock) -> None:
     for _ in range(10 * round(VISITS_AT_ONCE)):
-        conduct.came_and_went("192.0.2.1")
+        conduct.came_and_went("192.0.2.1", 0)
     clock.now += AWAY_SECONDS + 0.1
     assert not conduct.is_away("192.0.2.1")
+
+
+def test_a_visitor_that_sends_much_counts_more(conduct: Conduct, clock: Clock) -> None:
+    much = round(VISIT_BYTES * VISITS_AT_ONCE / 2)
+    conduct.came_and_went("192.0.2.1", much)
+    conduct.came_and_went("192.0.2.2", much)
+    assert not conduct.is_away("192.0.2.1")
+    conduct.came_and_went("192.0.2.1", much)
+    assert conduct.is_away("192.0.2.1")
+    clock.now += VISITS_AT_ONCE / VISITS_A_SECOND
+    conduct.came_and_went("192.0.2.2", much)
+    assert not conduct.is_away("192.0.2.2")
