@@ -22,6 +22,11 @@ class Pair(NamedTuple):
         """The public half as a configuration has it best."""
         return z85.decode(self.public).hex()
 
+    @property
+    def fits_xml(self) -> bool:
+        """Whether FreeSWITCH reads both halves as they are written; one pair in 100 it doesn't."""
+        return not any(part in half for part in (b"<!", b"$${") for half in self)
+
 
 class Identity(NamedTuple):
     """What a client of an encrypted endpoint has: its own pair, and the public key that the other side must have."""
@@ -32,7 +37,7 @@ class Identity(NamedTuple):
 
 def new_pair() -> Pair:
     """One that nobody else has."""
-    return Pair(*zmq.curve_keypair())
+    return next(pair for pair in (Pair(*zmq.curve_keypair()) for _ in iter(int, 1)) if pair.fits_xml)
 
 
 class SecretFile(NamedTuple):
@@ -45,12 +50,15 @@ class SecretFile(NamedTuple):
 def new_secret_file(folder: Path, name: str = "server") -> SecretFile:
     """A new pair as `zmq.auth.create_certificates` writes it: `NAME.key` and `NAME.key_secret`, the latter private."""
     folder.mkdir(exist_ok=True)
-    _, secret = zmq.auth.create_certificates(folder, name)
-    path = Path(secret)
-    path.chmod(0o600)
-    public_key, secret_key = zmq.auth.load_certificate(path)
-    assert secret_key is not None
-    return SecretFile(path, Pair(public_key, secret_key))
+    while True:
+        _, secret = zmq.auth.create_certificates(folder, name)
+        path = Path(secret)
+        path.chmod(0o600)
+        public_key, secret_key = zmq.auth.load_certificate(path)
+        assert secret_key is not None
+        pair = Pair(public_key, secret_key)
+        if pair.fits_xml:
+            return SecretFile(path, pair)
 
 
 def access(secret_file: Path | str | None, keys: Sequence[str] = ()) -> str:
