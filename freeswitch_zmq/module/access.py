@@ -26,14 +26,14 @@ POLL_MS = 100
 ASKING_MS = 2
 """How soon an answer of FreeSWITCH's is noticed while some are awaited."""
 
-YOUNG_SECONDS = 0.01
+QUICK_SECONDS = 0.01
 GLANCE_SECONDS = 0.05
 LOOK_SECONDS = 0.25
-"""How often it is looked for peers that send too much: while some have just come, as long as there are any, and at all
-of them; looking costs some 3 µs for each connection."""
+"""How often it is looked for peers that send too much: QUICK while there are some that have just come, else GLANCE, and
+LOOK at all of them. It costs some 3 µs for each connection."""
 
 PAUSE = 10
-"""So many times as long as a look took nobody looks again."""
+"""So many times as long as a look took nobody looks again, or thousands that come would keep us at nothing else."""
 
 AT_ONCE = 1000
 """Messages taken from one socket in a row."""
@@ -157,7 +157,7 @@ class Access(Worker):
 
     def _look_seconds(self) -> float:
         young = any(connections.has_young for connections in self._watched.values())
-        return YOUNG_SECONDS if young else GLANCE_SECONDS
+        return QUICK_SECONDS if young else GLANCE_SECONDS
 
     @staticmethod
     def _take(socket: Socket, handle: Callable[[list[bytes]], None]) -> bool:

@@ -17,7 +17,7 @@ from freeswitch_zmq.module import access as access_module
 from freeswitch_zmq.module import connections as connections_module
 from freeswitch_zmq.module import host
 from freeswitch_zmq.module import lists as lists_module
-from freeswitch_zmq.module.access import Access
+from freeswitch_zmq.module.access import GLANCE_SECONDS, PAUSE, QUICK_SECONDS, Access
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.keys import KeyRing
 from freeswitch_zmq.module.refusals import Refusals
@@ -26,6 +26,7 @@ from freeswitch_zmq.module.schema import KeyConfig
 from tests.support.module import Subscriber
 from tests.support.waiting import wait_for
 from tests.support.zmtp import RawPeer
+from tests.unit.clock import Clock
 from tests.unit.configurations import local, publisher
 from tests.unit.fake_freeswitch import DirectLists, FakeSwitch
 from tests.unit.publishing import Context
@@ -674,6 +675,35 @@ def test_one_that_sends_too_much_is_cut_off_and_nobody_else(
             events = subscriber.until(lambda event: event.get("Mark") == "end")
             assert [int(event["ZMQ-Sequence"]) for event in events] == list(range(before + 1, before + len(events) + 1))
             assert station.publication().refusals.count == 1
+
+
+class Looked:
+    """Connections that are looked at: how often, and how long that takes."""
+
+    def __init__(self, clock: Clock, takes: float) -> None:
+        self.count, self.has_young = 0, False
+        self._clock, self._takes = clock, takes
+
+    def cut_floods(self, _all_of_them: bool) -> None:
+        self.count += 1
+        self._clock.now += self._takes
+
+
+@pytest.mark.parametrize(
+    ("young", "takes", "seconds"),
+    [(False, 0.0, GLANCE_SECONDS), (True, 0.0, QUICK_SECONDS), (True, 0.02, 0.02 * PAUSE), (False, 0.02, 0.02 * PAUSE)],
+)
+def test_how_soon_it_looks_again(
+    young: bool, takes: float, seconds: float, context: Context, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock().set(monkeypatch, access_module)
+    access = Access(context, commands, lambda error: None)
+    looked = Looked(clock, takes)
+    looked.has_young = young
+    monkeypatch.setattr(access, "_watched", {None: looked})
+    access._look(clock.now)
+    assert access._look_again == pytest.approx(1000.0 + seconds)
+    assert looked.count == 1
 
 
 def test_what_is_watched_is_let_go_of(

@@ -72,6 +72,9 @@ class Listening(contextlib.ExitStack):
         self.update()
         self._connections.cut_floods(all_of_them)
 
+    def has_young(self) -> bool:
+        return self._connections.has_young
+
     def end_all(self) -> None:
         self.update()
         self._connections.end_all()
@@ -329,6 +332,36 @@ def test_those_that_have_just_come_are_looked_at_more_often(
         listening.cut_floods()
         assert listening.refused() == {"flood": (2, "127.0.0.1")}
         young.rest()
+
+
+def test_who_has_just_come_is_young(clock: Clock, listening: Listening, tellers: tuple[RawPeer, RawPeer]) -> None:
+    listening.wait_connections(2)
+    assert listening.has_young()
+    clock.now += connections_module.YOUNG_SECONDS
+    assert not listening.has_young()
+    with RawPeer(listening.address) as young:
+        young.shake_hands()
+        listening.wait_connections(3)
+        assert listening.has_young()
+        listening.rule.unfinished_bytes = 50_000  # as on the API
+        assert not listening.has_young()
+
+
+def test_a_visit_counts_for_what_was_sent(
+    clock: Clock, listening: Listening, tellers: tuple[RawPeer, RawPeer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 30,000 bytes are less than a flood, and count as 12 visits more.
+    monkeypatch.setattr(conduct_module, "VISITS_AT_ONCE", 10)
+    monkeypatch.setattr(conduct_module, "_group", lambda address: address)
+    flood(tellers[1], 30)
+    listening.received(30)
+    listening.cut_floods()
+    for peer in tellers:
+        peer.close()
+    listening.wait_connections(0)
+    assert listening.refused() == {}
+    assert listening.rule.conduct.is_away("127.0.0.7")
+    assert not listening.rule.conduct.is_away("127.0.0.1")
 
 
 def test_many_that_send_too_much_only_together_are_cut_off_until_it_is_bearable(
