@@ -11,6 +11,7 @@ import time
 import zmq
 
 from freeswitch_zmq.module import descriptors
+from freeswitch_zmq.module.level import Level
 from freeswitch_zmq.module.rule import Rule
 
 __all__ = ["EVENTS", "Connections"]
@@ -45,21 +46,6 @@ YOUNG_SECONDS = 1.0
 _EVENT = struct.Struct("=HI")
 
 
-class _Level:
-    """Goes up with every byte and down by `rate` a second."""
-
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self.now = 0.0
-        self._at = time.monotonic()
-
-    def add(self, count: int) -> None:
-        """So many bytes came since the last time."""
-        now = time.monotonic()
-        self.now = max(0.0, self.now + count - self._rate * (now - self._at))
-        self._at = now
-
-
 class _Connection:
     """One that is open; `ends` is None when nothing is known of it, or it is about to end."""
 
@@ -69,7 +55,7 @@ class _Connection:
         self.opened = time.monotonic()
         self.received = 0
         self.taken = 0
-        self.level = _Level(RATE_BYTES)
+        self.level = Level(RATE_BYTES)
 
     @property
     def is_young(self) -> bool:
@@ -91,7 +77,7 @@ class Connections:
         self.rule = rule
         self._open: dict[int, _Connection] = {}
         self._failed = False
-        self._level = _Level(ENDPOINT_RATE_BYTES)
+        self._level = Level(ENDPOINT_RATE_BYTES)
 
     def update(self, frames: list[bytes]) -> None:
         """Takes a message of libzmq's monitor: event and value, the endpoint."""

@@ -14,6 +14,7 @@ import zmq
 from freeswitch_zmq.module import conduct as conduct_module
 from freeswitch_zmq.module import connections as connections_module
 from freeswitch_zmq.module import descriptors
+from freeswitch_zmq.module import level as level_module
 from freeswitch_zmq.module import rule as rule_module
 from freeswitch_zmq.module.connections import EVENTS, Connections
 from freeswitch_zmq.module.keys import KeyRing
@@ -221,7 +222,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """And bounds that are soon reached."""
     monkeypatch.setattr(connections_module, "BURST_BYTES", 50_000)
     monkeypatch.setattr(connections_module, "RATE_BYTES", 10_000)
-    return Clock().set(monkeypatch, connections_module, rule_module, conduct_module)
+    return Clock().set(monkeypatch, connections_module, level_module, rule_module, conduct_module)
 
 
 _numbers = itertools.count()
