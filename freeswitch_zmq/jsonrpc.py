@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NamedTuple, NoReturn, Union
+from typing import Any, NamedTuple, NoReturn, Optional, Union
 
 from freeswitch_zmq.spelling import is_whole
 
@@ -23,11 +23,14 @@ __all__ = [
     "PARSE_ERROR",
     "SHUTTING_DOWN",
     "TIMEOUT",
+    "Answer",
     "Call",
     "Id",
     "RpcError",
     "failure",
+    "parse_answer",
     "parse_call",
+    "request",
     "success",
 ]
 
@@ -83,18 +86,53 @@ class Call(NamedTuple):
     wants_answer: bool
 
 
+class Answer(NamedTuple):
+    """What came of a request: `error`, or else `result`."""
+
+    id: Id
+    result: Any
+    error: Optional[RpcError]
+
+
+def request(method: str, params: dict[str, Any], id: Id) -> bytes:
+    """A request that wants an answer."""
+    return _dump({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+
+
+def parse_answer(raw: bytes) -> Answer:
+    """Reads an answer.
+
+    Raises:
+        RpcError: it is none; its `id` is the answer's where that could be read.
+    """
+    found = _load(raw)
+    if not isinstance(found, dict):
+        raise RpcError(INVALID_REQUEST, "an answer is a JSON object")
+    id = found.get("id")
+    if not _is_id(id):
+        raise RpcError(INVALID_REQUEST, '"id" is a string, a number or null')
+    if found.get("jsonrpc") != "2.0":
+        raise RpcError(INVALID_REQUEST, 'an answer has "jsonrpc": "2.0"', id=id)
+    if ("result" in found) == ("error" in found):
+        raise RpcError(INVALID_REQUEST, 'an answer has either "result" or "error"', id=id)
+    if "result" in found:
+        return Answer(id, found["result"], None)
+    error = found["error"]
+    if not isinstance(error, dict):
+        raise RpcError(INVALID_REQUEST, '"error" is an object', id=id)
+    code, message = error.get("code"), error.get("message")
+    if not isinstance(code, int) or isinstance(code, bool) or not isinstance(message, str):
+        raise RpcError(INVALID_REQUEST, '"error" has a number as "code" and a string as "message"', id=id)
+    return Answer(id, None, RpcError(code, message, error.get("data"), id))
+
+
 def parse_call(raw: bytes) -> Call:
     """Reads a request.
 
     Raises:
         RpcError: it is none; the sender is to get this as the answer, also where no id could be read.
     """
-    if _is_deep(raw):
-        raise RpcError(PARSE_ERROR, "this is nested deeper than any request")
-    try:
-        found = json.loads(raw.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError):  # a ValueError too: bytes that are not UTF-8, numbers of 5,000 digits
-        raise RpcError(PARSE_ERROR, "this is no JSON in UTF-8") from None
+    found = _load(raw)
     if isinstance(found, list):
         raise RpcError(INVALID_REQUEST, "batches are not taken; send each request in a message of its own")
     if not isinstance(found, dict):
@@ -126,6 +164,15 @@ def failure(error: RpcError, id: Id) -> bytes:
     if error.data is not None:
         told["data"] = error.data
     return b'{"jsonrpc":"2.0","id":' + _dump(id) + b',"error":' + _dump(told) + b"}"
+
+
+def _load(raw: bytes) -> Any:
+    if _is_deep(raw):
+        raise RpcError(PARSE_ERROR, f"this is nested deeper than {DEPTH_AT_MOST} levels")
+    try:
+        return json.loads(raw.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):  # a ValueError too: bytes that are not UTF-8, numbers of 5,000 digits
+        raise RpcError(PARSE_ERROR, "this is no JSON in UTF-8") from None
 
 
 def _dump(value: Any) -> bytes:

@@ -226,7 +226,7 @@ def nested(depth: int, inside: str = "1") -> bytes:
     return f'{{"jsonrpc":"2.0","id":"deep","method":"ping","params":{params}}}'.encode()
 
 
-DEEP = "this is nested deeper than any request"
+DEEP = "this is nested deeper than 64 levels"
 
 
 @pytest.mark.parametrize("depth", [2, 10, 64])
@@ -337,7 +337,7 @@ def test_only_what_is_nested_counts_as_that(value: Any, ascii_only: bool) -> Non
     raw = json.dumps({"jsonrpc": [], "more": value}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jsonrpc, "DEPTH_AT_MOST", 2)
-        assert (refused(raw).message == DEEP) == (depth_of(value) > 1)
+        assert ("nested deeper" in refused(raw).message) == (depth_of(value) > 1)
 
 
 @st.composite
