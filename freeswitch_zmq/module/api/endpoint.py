@@ -5,8 +5,6 @@ It waits for no command: they run in threads of FreeSWITCH's, and the pump bring
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections import deque
 from typing import Any, Callable, Optional
@@ -34,6 +32,7 @@ from freeswitch_zmq.module.api.desk import Desk
 from freeswitch_zmq.module.api.methods import call as do_call
 from freeswitch_zmq.module.api.request import Peer, Request
 from freeswitch_zmq.module.api.unread import Unread
+from freeswitch_zmq.module.bell import Bell
 from freeswitch_zmq.module.endpoint import EndpointOptions, NetworkEndpoint
 from freeswitch_zmq.module.refusals import Refusals
 from freeswitch_zmq.module.rule import Rule
@@ -112,14 +111,11 @@ class ApiEndpoint(NetworkEndpoint):
         self._waiting: dict[int, Request] = {}
         self._next_deadline = float("inf")
         self._outputs: deque[tuple[Request, Optional[str]]] = deque()
-        self._bell, self._bell_rope = -1, -1
-        self._rope_lock = threading.Lock()
+        self._bell = Bell()
 
     def open(self) -> None:
         """See `Worker`."""
-        self._bell, self._bell_rope = os.pipe()
-        os.set_blocking(self._bell, False)
-        os.set_blocking(self._bell_rope, False)
+        self._bell.open()
         front = self.make_front(zmq.ROUTER)
         front.set(zmq.ROUTER_MANDATORY, 1)  # an answer that can't be given is an error, not silence
         front.set(zmq.RCVBUF, RECEIVE_BUFFER)
@@ -127,12 +123,7 @@ class ApiEndpoint(NetworkEndpoint):
 
     def wake(self) -> None:
         """See `Worker`."""
-        with self._rope_lock:  # after its end the descriptor is somebody else's
-            if self._bell_rope >= 0:
-                try:
-                    os.write(self._bell_rope, b"!")
-                except BlockingIOError:  # it rings loud enough
-                    pass
+        self._bell.ring()
 
     def release(self) -> None:
         """From any thread: it takes requests from now on."""
@@ -144,12 +135,12 @@ class ApiEndpoint(NetworkEndpoint):
         assert self._front is not None
         poller, bell_alone = zmq.Poller(), zmq.Poller()
         poller.register(self._front, zmq.POLLIN)
-        poller.register(self._bell, zmq.POLLIN)
-        bell_alone.register(self._bell, zmq.POLLIN)
+        poller.register(self._bell.fd, zmq.POLLIN)
+        bell_alone.register(self._bell.fd, zmq.POLLIN)
         while not self.stopping:
             try:
-                if self._bell in dict((bell_alone if self.held else poller).poll(self._wait_ms())):
-                    self._quiet()
+                if self._bell.fd in dict((bell_alone if self.held else poller).poll(self._wait_ms())):
+                    self._bell.quiet()
                 self._take_outputs()
                 self._give_up(time.monotonic())
                 if not self.held:
@@ -162,21 +153,11 @@ class ApiEndpoint(NetworkEndpoint):
     def close(self) -> None:
         """See `Worker`."""
         self.close_front()
-        with self._rope_lock:
-            for fd in (self._bell, self._bell_rope):
-                if fd >= 0:
-                    os.close(fd)
-            self._bell = self._bell_rope = -1
+        self._bell.close()
 
     def _wait_ms(self) -> int:
         wait = min(self._next_deadline - time.monotonic(), IDLE_SECONDS)
         return max(0, round(wait * 1000 + 0.5))
-
-    def _quiet(self) -> None:
-        try:
-            os.read(self._bell, 65536)
-        except BlockingIOError:
-            pass
 
     def _take_requests(self, take: Callable[[Frames], None]) -> bool:
         """Whether there may be more."""
