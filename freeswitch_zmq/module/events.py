@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Callable, Generic, TypeVar
 
 from freeswitch_zmq.errors import StartError
@@ -84,6 +85,9 @@ class Pump(Worker):
         commands: takes the events about the module's own commands away.
         on_shutdown: called in the pump's thread when the switch's SHUTDOWN has been handed to the sockets.
         on_error: called with an exception that was caught; the pump goes on.
+
+    Attributes:
+        listeners: what of the module wants to know of an event, by the event's name; called in the pump's thread.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class Pump(Worker):
         super().__init__("event_zmq pump", on_error)
         self._commands = commands
         self._on_shutdown = on_shutdown
+        self.listeners: Mapping[str, Callable[[host.Event], None]] = {}
         self._consumer: host.Consumer | None = None
         self._publishers: tuple[Publisher, ...] = ()
         self._calls: deque[_Call[object]] = deque()
@@ -180,6 +185,8 @@ class Pump(Worker):
         name: str = event.getType()
         if (name == "API" or name == "BACKGROUND_JOB") and self._commands.claim(event, name):
             return
+        if name in self.listeners:
+            self._tell(self.listeners[name], event)
         taken = TakenEvent(event, name)
         # Anyone who may send events can send a SHUTDOWN; only the switch can stop running.
         last = name == "SHUTDOWN" and not host.running()
@@ -191,6 +198,12 @@ class Pump(Worker):
         if last:
             self._flush(self._publishers)
             self._on_shutdown()
+
+    def _tell(self, listener: Callable[[host.Event], None], event: host.Event) -> None:
+        try:
+            listener(event)
+        except Exception as error:  # noqa: BLE001  # the event is everybody's all the same
+            self.on_error(error)
 
     def _send(self) -> bool:
         """Sends some of what is queued. True when there is some left that nobody can take right now."""

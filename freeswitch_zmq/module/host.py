@@ -6,14 +6,27 @@ All calls of the wrapper but `pop` hold the GIL, so those that may wait for Free
 from __future__ import annotations
 
 import ctypes
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Callable
 
 import freeswitch
 
 from freeswitch_zmq.errors import HostError
+from freeswitch_zmq.wire import to_utf8
 
-__all__ = ["Consumer", "Event", "clean", "fire", "in_list", "instant", "log", "running"]
+__all__ = [
+    "Consumer",
+    "Event",
+    "channel_data",
+    "clean",
+    "fire",
+    "in_list",
+    "instant",
+    "log",
+    "parse_event",
+    "running",
+]
 
 INSTANT = ("bgapi", "fsctl", "create_uuid", "global_getvar")
 
@@ -96,6 +109,33 @@ def fire(name: str, subclass: str, headers: Mapping[str, str], body: str) -> boo
     return bool(_without_gil.fire(int(event.this)))
 
 
+def channel_data(session: Any) -> Mapping[str, Any] | None:
+    """The headers that describe a call now, its variables among them as `variable_NAME`.
+
+    In the call's own thread. None: this FreeSWITCH can't be asked that way; then the command `uuid_dump` has to do.
+
+    Args:
+        session: mod_python3's, of the call.
+    """
+    if _describe is None:
+        return None
+    event = freeswitch.Event("CHANNEL_DATA")
+    _describe(int(session.channel), int(event.event))
+    return parse_event(event.serialize("json"))
+
+
+def parse_event(raw: str) -> dict[str, Any]:
+    """The headers of FreeSWITCH's JSON: of one that is there twice the last, of one with many values a list.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = json.loads(to_utf8(raw), strict=False)
+    if not isinstance(found, dict):
+        raise ValueError("this is no event")
+    return found
+
+
 class Consumer:
     """All events of the switch, queued by its dispatch thread. One thread makes it, pops from it and closes it.
 
@@ -166,3 +206,16 @@ def _find_without_gil() -> _WithoutGil | None:
 
 
 _without_gil = _find_without_gil()
+
+
+def _find_describe() -> Callable[[int, int], None] | None:
+    try:
+        describe = ctypes.CDLL(None)["switch_channel_event_set_data"]
+    except (AttributeError, OSError):
+        return None
+    describe.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+    describe.restype = None
+    return describe
+
+
+_describe = _find_describe()
