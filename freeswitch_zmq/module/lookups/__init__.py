@@ -1,0 +1,1 @@
+"""XML lookups of the switch (directory, dialplan, configuration, …) answered by a service."""
