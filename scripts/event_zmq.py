@@ -46,4 +46,4 @@ def handler(session: Any, args: str) -> None:
 
 def xml_fetch(params: Any, args: str) -> str:  # noqa: ARG001  # as mod_python3 calls it
     """`xml-handler-script`."""
-    return NOT_FOUND if PROBLEM else entry.xml_fetch()
+    return NOT_FOUND if PROBLEM else entry.xml_fetch(params)

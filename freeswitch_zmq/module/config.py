@@ -6,7 +6,7 @@ A configuration is checked as a whole: ConfigError lists every mistake with its 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Callable, Optional
 from xml.etree import ElementTree
 
@@ -18,15 +18,19 @@ from freeswitch_zmq.module.parameters import Parameter, tcp_clash
 from freeswitch_zmq.module.schema import (
     ACCESS,
     API,
+    CALLOUT,
     DEFAULT_BIND,
     PUBLISHER,
     SETTINGS,
+    XML_BINDING,
     AccessConfig,
     ApiConfig,
+    CalloutConfig,
     Config,
     KeyConfig,
     PublisherConfig,
     Settings,
+    XmlBindingConfig,
 )
 from freeswitch_zmq.permissions import parse_permissions
 from freeswitch_zmq.wire import to_utf8
@@ -62,7 +66,9 @@ class _Reader:
         self._has_key_file = False  # also one that can't be used, of which it is told by itself
 
     def read(self, root: ElementTree.Element) -> Config:
-        sections = self._children(root, "", ("settings", "publishers", "api", "access"), ("name", "description"))
+        sections = self._children(
+            root, "", ("settings", "publishers", "api", "callouts", "xml-bindings", "access"), ("name", "description")
+        )
         settings = self._params(sections.get("settings", []), "<settings>", SETTINGS)
         publishers: dict[str, PublisherConfig] = {}
         names: list[str] = []  # also of those with a mistake: a key that names one is right
@@ -73,6 +79,8 @@ class _Reader:
         if not publishers and not self.problems:
             self._problem("<publishers>", 'there is no publisher; add <publisher name="default"/>')
         api = self._api(sections.get("api", []))
+        callouts = self._callouts(sections.get("callouts", []))
+        bindings = self._xml_bindings(sections.get("xml-bindings", []))
         access = self._access(sections.get("access", []), names)
         binds = [(f'publisher "{each.name}"', _place(each), each.bind) for each in publishers.values()]
         self._endpoints_once([*binds, ("<api>", "<api>", api.bind)] if api is not None else binds)
@@ -83,25 +91,70 @@ class _Reader:
             self._lists_are_there("<api>", api.apply_inbound_acl)
             if api.security == "curve":
                 self._own_key_is_there("<api>", "security: curve", access)
+        services: list[CalloutConfig | XmlBindingConfig] = [*callouts, *bindings]
+        for service in services:
+            if service.server_public_key is not None:
+                kind = "callout" if isinstance(service, CalloutConfig) else "binding"
+                self._own_key_is_there(f'<{kind} name="{service.name}">', "server-public-key:", access)
         if self.problems:
             raise ConfigError(self.problems)
-        return Config(Settings(**settings), tuple(publishers.values()), access, api)
+        return Config(Settings(**settings), tuple(publishers.values()), access, api, callouts, bindings)
 
     def _publisher(self, element: ElementTree.Element, publishers: dict[str, PublisherConfig]) -> None:
-        name = element.get("name", "")
-        place = f'<publisher name="{name}">'
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-            self._problem(place, 'needs a name="…" of letters, digits, dots, hyphens and underscores')
-        elif name in publishers:
-            self._problem(place, "stands there twice; give each publisher a name of its own")
-        self._attributes(element, place, ("name",))
-        before = len(self.problems)
-        values = self._params([element], place, PUBLISHER)
-        if len(self.problems) > before:
+        name, values = self._named(element, PUBLISHER, publishers)
+        if values is None:
             return
         values["fields"] = values["fields"] or ""
         values["bind"] = values["bind"] or (() if values["connect"] else (DEFAULT_BIND,))
         publishers.setdefault(name, PublisherConfig(name=name, **values))
+
+    def _named(
+        self, element: ElementTree.Element, table: Sequence[Parameter], others: Collection[str]
+    ) -> tuple[str, Optional[dict[str, Any]]]:
+        """The name of a `<publisher>`, `<callout>` or `<binding>`, and its values where they have no mistake."""
+        name = element.get("name", "")
+        place = f'<{element.tag} name="{name}">'
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            self._problem(place, 'needs a name="…" of letters, digits, dots, hyphens and underscores')
+        elif name in others:
+            self._problem(place, f"stands there twice; give each {element.tag} a name of its own")
+        self._attributes(element, place, ("name",))
+        before = len(self.problems)
+        values = self._params([element], place, table)
+        return name, values if len(self.problems) == before else None
+
+    def _callouts(self, sections: Sequence[ElementTree.Element]) -> tuple[CalloutConfig, ...]:
+        found: dict[str, CalloutConfig] = {}
+        for element in self._services(sections, "<callouts>", "callout"):
+            name, values = self._named(element, CALLOUT, found)
+            if values is not None and self._has_endpoint(element, values):
+                for each in ("variables", "allow_applications", "allow_variables"):
+                    values[each] = tuple(word for words in values[each] for word in words)
+                found.setdefault(name, CalloutConfig(name=name, **values))
+        return tuple(found.values())
+
+    def _xml_bindings(self, sections: Sequence[ElementTree.Element]) -> tuple[XmlBindingConfig, ...]:
+        found: dict[str, XmlBindingConfig] = {}
+        for element in self._services(sections, "<xml-bindings>", "binding"):
+            name, values = self._named(element, XML_BINDING, found)
+            if values is None or not self._has_endpoint(element, values):
+                continue
+            if values["bindings"] is None:
+                what = 'needs a param "bindings": what it answers, such as directory or dialplan|configuration'
+                self._problem(f'<binding name="{name}">', what)
+            else:
+                found.setdefault(name, XmlBindingConfig(name=name, **values))
+        return tuple(found.values())
+
+    def _services(self, sections: Sequence[ElementTree.Element], place: str, tag: str) -> Iterator[ElementTree.Element]:
+        for section in sections:
+            yield from self._children(section, place, (tag,), ()).get(tag, [])
+
+    def _has_endpoint(self, element: ElementTree.Element, values: dict[str, Any]) -> bool:
+        if not values["endpoint"]:
+            place = f'<{element.tag} name="{element.get("name", "")}">'
+            self._problem(place, 'needs a param "endpoint": where the service listens, such as tcp://127.0.0.1:5558')
+        return bool(values["endpoint"])
 
     def _api(self, sections: Sequence[ElementTree.Element]) -> Optional[ApiConfig]:
         if not sections:
@@ -201,7 +254,7 @@ class _Reader:
         given: dict[str, list[Any]] = {parameter.name: [] for parameter in table}
         known = {parameter.name: parameter for parameter in table}
         for element in elements:
-            allowed = ("name",) if element.tag == "publisher" else ()
+            allowed = ("name",) if element.tag in ("publisher", "callout", "binding") else ()
             for param in self._children(element, place, ("param", *others), allowed).get("param", []):
                 self._children(param, place, (), ("name", "value"))
                 name, value = param.get("name"), param.get("value")

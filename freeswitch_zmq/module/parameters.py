@@ -13,7 +13,21 @@ from typing import Any, Callable
 
 import zmq
 
-__all__ = ["Parameter", "boolean", "checked", "choice", "endpoint", "tcp_clash", "whole_number"]
+__all__ = [
+    "SECTIONS",
+    "Parameter",
+    "boolean",
+    "checked",
+    "choice",
+    "endpoint",
+    "names",
+    "sections",
+    "tcp_clash",
+    "whole_number",
+]
+
+SECTIONS = ("directory", "dialplan", "configuration", "languages", "chatplan")
+"""What FreeSWITCH looks up."""
 
 Reader = Callable[[str], Any]
 
@@ -22,6 +36,7 @@ _FALSE = ("false", "no", "off", "0", "disabled", "f", "n")
 _TCP = re.compile(r"tcp://(?P<host>\[[^\]]+\]|[^:/\[\]]+):(?P<port>[0-9]{1,5}|\*)")
 _MULTICAST = re.compile(r"(?:[0-9]{1,9},)?(?:(?P<interface>[^;,]+);)?(?P<group>[^:;]+):(?P<port>[0-9]{1,5})")
 _BIND = ("tcp", "ipc", "inproc", "tipc")
+_ASK = ("tcp", "ipc", "inproc", "tipc")
 _CONNECT = ("tcp", "ipc", "inproc", "tipc", "epgm", "norm")
 _CAPABILITY = {"epgm": "pgm", "norm": "norm", "tipc": "tipc", "ipc": "ipc"}
 
@@ -92,16 +107,17 @@ def checked(make: Callable[[str], object]) -> Reader:
 
 
 def endpoint(verb: str) -> Reader:
-    """A ZeroMQ endpoint to `bind` or to `connect`."""
-    schemes = _BIND if verb == "bind" else _CONNECT
+    """A ZeroMQ endpoint to `bind`, to `connect`, or to `ask`: to connect, and get answers from."""
+    schemes = {"bind": _BIND, "connect": _CONNECT, "ask": _ASK}[verb]
 
     def read(text: str) -> str:
         scheme, separator, address = text.partition("://")
         if not separator or not address:
             raise ValueError(f'"{text}" is not an endpoint such as tcp://127.0.0.1:5556 or ipc:///run/events')
         if scheme not in schemes:
-            hint = "; multicast goes with connect" if scheme in _CONNECT else ""
-            raise ValueError(f'"{text}": {verb} takes {", ".join(name + "://" for name in schemes)}{hint}')
+            hint = "; multicast goes with connect" if scheme in _CONNECT and verb == "bind" else ""
+            what = "endpoint" if verb == "ask" else verb
+            raise ValueError(f'"{text}": {what} takes {", ".join(name + "://" for name in schemes)}{hint}')
         if scheme == "tcp":
             _check_tcp(text, verb)
         if scheme in ("epgm", "norm"):
@@ -114,6 +130,26 @@ def endpoint(verb: str) -> Reader:
         return text
 
     return read
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Comma-separated names of applications or variables, with `*` and `?`."""
+    words = tuple(word.strip() for word in text.split(","))
+    for word in words:
+        if not re.fullmatch(r"[A-Za-z0-9_.*?-]+", word):
+            raise ValueError(f'"{word}" is no name or pattern; names are separated by single commas')
+    return words
+
+
+def sections(text: str) -> tuple[str, ...]:
+    """Names of what FreeSWITCH looks up, joined with `|`."""
+    words = tuple(word.strip() for word in text.split("|"))
+    for word in words:
+        if word not in SECTIONS:
+            raise ValueError(f'"{word}" is not one of: {", ".join(SECTIONS)} (several are joined with |)')
+    if len(set(words)) < len(words):
+        raise ValueError(f'"{text}" names something twice; leave one')
+    return words
 
 
 def tcp_clash(one: str, other: str) -> bool:
@@ -156,7 +192,7 @@ def _check_tcp(text: str, verb: str) -> None:
     parsed = _TCP.fullmatch(text)
     if not parsed:
         raise ValueError(f'"{text}" is not of the form tcp://HOST:PORT (an IPv6 address stands in brackets)')
-    if verb == "connect" and "*" in (parsed["port"], parsed["host"]):
+    if verb != "bind" and "*" in (parsed["port"], parsed["host"]):
         raise ValueError(f'"{text}": to connect takes an address and a port, not *')
     if parsed["port"] != "*" and not 1 <= int(parsed["port"]) <= 65535:
         raise ValueError(f'"{text}": the port is not from 1 to 65535 (tcp://HOST:* takes any free one)')

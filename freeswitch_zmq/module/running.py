@@ -23,7 +23,8 @@ from freeswitch_zmq.module.group import EndpointGroup
 from freeswitch_zmq.module.keys import KeyRing, narrowed
 from freeswitch_zmq.module.publication import Publication, endpoint_options, open_to_others
 from freeswitch_zmq.module.publisher import Publisher
-from freeswitch_zmq.module.schema import ApiConfig, Config, PublisherConfig
+from freeswitch_zmq.module.schema import ApiConfig, CalloutConfig, Config, PublisherConfig, XmlBindingConfig
+from freeswitch_zmq.module.services import Services, ServicesChange
 from freeswitch_zmq.module.worker import Worker, start_thread
 
 __all__ = ["Running"]
@@ -58,6 +59,8 @@ class Running:
         self.api: Channel | None = None
         self._status = status
         self.pump = Pump(self.commands, on_shutdown, lambda error: faults.caught("the event pump", error))
+        self.services = Services(commands, faults.caught)
+        self.pump.listeners = self.services.listeners()
         self._faults = faults
         self._workers: list[Worker] = []
 
@@ -85,6 +88,7 @@ class Running:
             self.api = self._make_channel(config.api)
             for options in api_options(config.api, config.settings, config.access):
                 self.api.open_endpoint(options)
+        self.services.open(config, self.context)
 
     def _make_channel(self, config: ApiConfig) -> Channel:
         core_uuid = self.commands.instant("global_getvar core_uuid").strip()
@@ -130,6 +134,7 @@ class Running:
         # First out, then in: nobody comes in who may not in either configuration, however this ends.
         self.ring.configure(narrowed(old, config.access.keys))
         change: EndpointChange | None = None
+        services: ServicesChange | None = None
         api = self.api
         try:
             self._add_publications(added, config)
@@ -140,6 +145,7 @@ class Running:
                 self._wanted(config, api),
                 [self.publications[name] for name in cut],
             )
+            services = self.services.prepare(config, self.context)
             if api is not None:
                 api.hold = True
             change.open_new()
@@ -148,6 +154,8 @@ class Running:
                 api.take_up(config.api)
         except BaseException:
             self.ring.configure(old)
+            if services is not None:
+                services.undo()
             if api is not None:
                 api.hold = False
             try:
@@ -157,6 +165,7 @@ class Running:
                 for name in added:
                     self._remove_publication(name)
             raise
+        services.take_up()
         self.ring.configure(config.access.keys)
         self.ring.forget_others()
         wanted = {each.name: each for each in config.publishers}
@@ -170,6 +179,7 @@ class Running:
             for name in names
         ]
         notes += _api_notes(self.config, config)
+        notes += _service_notes(self.config, config)
         notes += _key_notes(self.config, config)
         notes += change.finish()
         self.api = api if config.api is not None else None
@@ -250,14 +260,16 @@ class Running:
     def dead_or_stuck(self, stuck: bool) -> list[Worker]:
         """The threads that should be there and are not, or that should be gone (`stuck`) and are there."""
         endpoints = [endpoint for each in self.groups.values() for endpoint in each.endpoints]
-        return [worker for worker in [*self._workers, *endpoints] if worker.alive is stuck]
+        return [worker for worker in [*self._workers, *endpoints, *self.services.workers] if worker.alive is stuck]
 
     def close(self) -> None:
         """Closes everything, within about two seconds, whatever state it is in."""
         problems = []
         # First the API: who waits for an answer is told, and nobody gives another command.
         for step in (
+            self.services.ask_to_stop,
             self._stop_api,
+            self.services.close,
             self.commands.close,
             self._detach_all,
             self._stop_endpoints,
@@ -339,6 +351,23 @@ def _api_notes(old: Config, new: Config) -> list[str]:
     if old.api == new.api:
         return []
     return [f"api {'added' if old.api is None else 'removed' if new.api is None else 'changed'}"]
+
+
+def _service_notes(old: Config, new: Config) -> list[str]:
+    """What changed about call-outs and bindings, in words."""
+    notes = []
+    for kind, before, after in (
+        ("callout", _by_name(old.callouts), _by_name(new.callouts)),
+        ("binding", _by_name(old.xml_bindings), _by_name(new.xml_bindings)),
+    ):
+        notes += [f'{kind} "{name}" added' for name in after if name not in before]
+        notes += [f'{kind} "{name}" removed' for name in before if name not in after]
+        notes += [f'{kind} "{name}" changed' for name in after if name in before and after[name] != before[name]]
+    return notes
+
+
+def _by_name(configs: Sequence[CalloutConfig] | Sequence[XmlBindingConfig]) -> dict[str, object]:
+    return {each.name: each for each in configs}
 
 
 def _key_notes(old: Config, new: Config) -> list[str]:

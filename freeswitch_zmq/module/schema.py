@@ -7,25 +7,39 @@ from functools import partial
 from typing import Optional
 
 from freeswitch_zmq.certificate import KeyPair, parse_public_key, read_secret_certificate
+from freeswitch_zmq.dialplan_answer import HARMLESS_APPLICATIONS
 from freeswitch_zmq.module.addresses import AddressList
 from freeswitch_zmq.module.filters import EventFilter, FieldFilter, HeaderFilter
-from freeswitch_zmq.module.parameters import Parameter, boolean, checked, choice, endpoint, whole_number
+from freeswitch_zmq.module.parameters import (
+    Parameter,
+    boolean,
+    checked,
+    choice,
+    endpoint,
+    names,
+    sections,
+    whole_number,
+)
 from freeswitch_zmq.permissions import parse_permissions
 from freeswitch_zmq.wire import TopicFormat
 
 __all__ = [
     "ACCESS",
     "API",
+    "CALLOUT",
     "DEFAULT_API_BIND",
     "DEFAULT_BIND",
     "PUBLISHER",
     "SETTINGS",
+    "XML_BINDING",
     "AccessConfig",
     "ApiConfig",
+    "CalloutConfig",
     "Config",
     "KeyConfig",
     "PublisherConfig",
     "Settings",
+    "XmlBindingConfig",
 ]
 
 DEFAULT_BIND = "tcp://*:5556"
@@ -140,6 +154,56 @@ ACCESS = (
 )
 
 
+_ENDPOINT = Parameter(
+    "endpoint",
+    endpoint("ask"),
+    None,
+    "where the service listens, tried in order: tcp, ipc, inproc, tipc",
+    repeatable=True,
+)
+_SERVICE_KEY = Parameter(
+    "server-public-key", parse_public_key, None, "the key that the service must have; we use ours, and all is encrypted"
+)
+
+CALLOUT = (
+    _ENDPOINT,
+    Parameter(
+        "timeout-ms", whole_number(1, 600_000), "2000", "time for one answer, all endpoints that are tried included"
+    ),
+    Parameter("max-turns", whole_number(1, 1_000_000), "100", "how often a service is asked in one conversation"),
+    Parameter("variables", names, None, "channel variables to send, with * and ?; without it none", repeatable=True),
+    Parameter(
+        "allow-applications",
+        names,
+        ", ".join(HARMLESS_APPLICATIONS),
+        "applications that the service may run, with * and ?, comma-separated or repeated",
+        repeatable=True,
+    ),
+    Parameter("allow-variables", names, "*", "variables that the service may set, in the same form", repeatable=True),
+    Parameter("allow-expressions", boolean, "false", "whether ${…} may stand in arguments and values"),
+    Parameter("max-message-bytes", whole_number(1, 2**31 - 1), "1048576", "bytes of the largest answer"),
+    _SERVICE_KEY,
+)
+
+XML_BINDING = (
+    Parameter("bindings", sections, None, "what it answers: directory, dialplan, configuration, … joined with |"),
+    _ENDPOINT,
+    Parameter(
+        "timeout-ms", whole_number(1, 600_000), "1000", "time for one answer, all endpoints that are tried included"
+    ),
+    Parameter("response-max-bytes", whole_number(1, 2**30), "1048576", "bytes of the largest document"),
+    Parameter("cache-ttl-ms", whole_number(0, 2**31), "0", "how long an answer is used again; 0: not at all"),
+    Parameter("cache-stale-ms", whole_number(0, 2**40), "0", "how much longer while the service does not answer"),
+    Parameter(
+        "circuit-breaker-ms",
+        whole_number(0, 600_000),
+        "10000",
+        "how long an endpoint is left alone that did not answer in time; 0: not at all",
+    ),
+    _SERVICE_KEY,
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """`<settings>`; see the table above for what each means."""
@@ -189,6 +253,37 @@ class ApiConfig:
 
 
 @dataclass(frozen=True)
+class CalloutConfig:
+    """A `<callout>`; see the table above for what each means. Names and patterns come one by one."""
+
+    name: str
+    endpoint: tuple[str, ...]
+    timeout_ms: int
+    max_turns: int
+    variables: tuple[str, ...]
+    allow_applications: tuple[str, ...]
+    allow_variables: tuple[str, ...]
+    allow_expressions: bool
+    max_message_bytes: int
+    server_public_key: Optional[bytes]
+
+
+@dataclass(frozen=True)
+class XmlBindingConfig:
+    """A `<binding>`; see the table above for what each means. `bindings` are names of sections."""
+
+    name: str
+    bindings: tuple[str, ...]
+    endpoint: tuple[str, ...]
+    timeout_ms: int
+    response_max_bytes: int
+    cache_ttl_ms: int
+    cache_stale_ms: int
+    circuit_breaker_ms: int
+    server_public_key: Optional[bytes]
+
+
+@dataclass(frozen=True)
 class KeyConfig:
     """A `<key>`: a peer that is known by its public key (32 bytes), and what it may do."""
 
@@ -214,3 +309,5 @@ class Config:
     publishers: tuple[PublisherConfig, ...]
     access: AccessConfig = field(default_factory=AccessConfig)
     api: Optional[ApiConfig] = None
+    callouts: tuple[CalloutConfig, ...] = ()
+    xml_bindings: tuple[XmlBindingConfig, ...] = ()

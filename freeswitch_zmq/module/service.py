@@ -12,9 +12,12 @@ import zmq
 
 from freeswitch_zmq.errors import EventZmqError, StartError, StateError
 from freeswitch_zmq.module import forksafety, host, status
+from freeswitch_zmq.module.asking.complaints import Complaints
+from freeswitch_zmq.module.asking.question import UNAVAILABLE
 from freeswitch_zmq.module.commands import Commands
 from freeswitch_zmq.module.faults import Faults
 from freeswitch_zmq.module.keeper import Keeper
+from freeswitch_zmq.module.lookups.asked import Asked
 from freeswitch_zmq.module.running import Running
 from freeswitch_zmq.module.source import await_commands, read_config, reload_xml
 
@@ -44,6 +47,7 @@ class Service:
         self._shutdown = False
         self._opening: Running | None = None
         self._mend_told = 0.0
+        self._complaints = Complaints()
 
     @contextlib.contextmanager
     def _alone(self, doing: str) -> Iterator[None]:
@@ -181,7 +185,40 @@ class Service:
             api = running.api
             if api is not None:
                 result["api"] = status.api_status(api)
+            callouts, bindings = running.services.callouts, running.services.lookups.bindings
+            if callouts:
+                result["callouts"] = {name: each.counted() for name, each in callouts.items()}
+            if bindings:
+                result["xml_bindings"] = {each.config.name: each.counted() for each in bindings}
         return result
+
+    def converse(self, name: str, args: str, session: Any) -> str:
+        """A call asks a service what to do, and does it. The status of that."""
+        running = self._running
+        status = None if running is None else running.services.converse(name, args, session)
+        if status is not None:
+            return status
+        what = f'the call-out "{host.clean(name)}"' if name else "a call-out without a name (event_zmq NAME ARGS)"
+        why = "event_zmq does not run" if running is None else "there is no such <callout>"
+        self._complaints.log("WARNING", why, f"a call asks for {what}, but {why}; it goes on in its dialplan")
+        return UNAVAILABLE
+
+    def fetch(self, asked: Asked) -> bytes | None:
+        """A document that the switch looks up; None: not found, at once while we don't run."""
+        running = self._running
+        return None if running is None else running.services.fetch(asked)
+
+    def flush(self) -> str:
+        """Forgets cached documents. Gives a line about it.
+
+        Raises:
+            StateError: it is not running.
+        """
+        running = self._running
+        if running is None:
+            raise StateError("event_zmq is not running; `pyrun event_zmq` starts it")
+        count = running.services.lookups.flush()
+        return f"flushed {count} document{'' if count == 1 else 's'}"
 
     def context(self) -> zmq.Context[zmq.Socket[bytes]]:
         """The ZeroMQ context, for other scripts of the same switch.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import ujson
@@ -148,6 +149,13 @@ def as_text(status: dict[str, Any]) -> str:
             lines.append(f"  replay      {_held(each['replay'])}")
     if "api" in status:
         lines += _api(status["api"])
+    for name, each in status.get("callouts", {}).items():
+        lines += _service(f"callout {name}", each, ("requests", "succeeded", "errors", "abandoned", "pending"))
+    for name, each in status.get("xml_bindings", {}).items():
+        counters = ("lookups", "cached", "found", "not_found", "stale", "failed", "pending")
+        lines += _service(f"binding {name}", each, counters)
+        cache = each["cache"]
+        lines.append(f"  {'cache':<13} {_count(cache['entries'], 'document')} ({cache['bytes'] / 1_000_000:.1f} MB)")
     if status["keys"]:
         lines += ["", "keys:"]
         lines += [f"  {name}: {_key(key)}" for name, key in status["keys"].items()]
@@ -164,6 +172,16 @@ def _api(each: dict[str, Any]) -> list[str]:
         for key in ("requests", "succeeded", "errors", "late", "undelivered", "connections", "refused")
     ]
     return lines + [f"    {_refusal(refusal)}" for refusal in each["refusals"]]
+
+
+def _service(title: str, each: dict[str, Any], counters: Sequence[str]) -> list[str]:
+    lines = ["", f"{title}:"]
+    for connection in each["connections"]:
+        state = "is there" if connection["connected"] else "nobody is there"
+        alone = ", left alone because it did not answer" if connection["left_alone"] else ""
+        lines.append(f"  {'asks':<13} {connection['endpoint']}: {state}{alone}")
+    lines += [f"  {key.replace('_', ' '):<13} {each[key]}" for key in counters]
+    return lines + [f"    {count} {status}" for status, count in sorted(each["errors_by_status"].items())]
 
 
 def _held(replay: dict[str, int]) -> str:

@@ -254,8 +254,9 @@ OF_THE_WHOLE = {
         '<configuration>: there is no element <publisher> (did you mean "publishers"?)',
     ),
     "a section of a later version": (
-        whole(ONE + "<callouts/>"),
-        "<configuration>: there is no element <callouts>; known are: settings, publishers, api, access",
+        whole(ONE + "<queues/>"),
+        "<configuration>: there is no element <queues>; known are: settings, publishers, api, callouts, xml-bindings, "
+        "access",
     ),
     "an attribute of the whole": (
         whole(ONE, 'nane="event_zmq.conf"'),

@@ -7,17 +7,19 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Optional
 from xml.etree import ElementTree
 
 import pytest
 
 from freeswitch_zmq.module import entry
+from freeswitch_zmq.module.lookups.asked import Asked
 from tests.unit.configurations import configuration, param, publisher
-from tests.unit.fake_freeswitch import FakeSwitch
+from tests.unit.fake_freeswitch import FakeEvent, FakeSwitch
 from tests.unit.whole import Whole
 
 SHIM = Path(__file__).parents[2] / "scripts/event_zmq.py"
-COMMANDS = "start | stop | reload | status | status json | help"
+COMMANDS = "start | stop | reload | status | status json | xml flush | help"
 
 
 class Stream:
@@ -148,16 +150,56 @@ def test_a_call_learns_that_nobody_is_there(console: Whole) -> None:
     session = Session()
     entry.handler(session, "ivr x")
     assert session.variables == {"event_zmq_status": "unavailable"}
-    assert console.switch.texts("WARNING") == ['a call came with "ivr x", but call-outs are not part of this version']
+    [line] = console.switch.texts("WARNING")
+    assert line.startswith('a call asks for the call-out "ivr", but event_zmq does not run')
     entry.handler(None, "ivr")
     assert console.service.faults.count == 1
     console.service.faults.count = 0
 
 
-def test_a_lookup_finds_nothing() -> None:
-    result = ElementTree.fromstring(entry.xml_fetch()).find("section/result")
+def lookup() -> FakeEvent:
+    """What mod_python3 hands over: what is looked up stands among the event's own headers."""
+    words = {"section": "directory", "tag_name": "domain", "key_name": "name", "key_value": "example.com"}
+    return FakeEvent("REQUEST_PARAMS", [*words.items(), ("user", "1000")])
+
+
+def test_a_lookup_finds_nothing_while_it_does_not_run(console: Whole) -> None:
+    result = ElementTree.fromstring(entry.xml_fetch(lookup())).find("section/result")
     assert result is not None
     assert result.get("status") == "not found"
+
+
+def test_a_lookup(console: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Asked] = []
+
+    def fetch(each: Asked) -> Optional[bytes]:
+        asked.append(each)
+        return "<ä/>".encode()
+
+    monkeypatch.setattr(console.service, "fetch", fetch)
+    assert entry.xml_fetch(lookup()) == "<ä/>"
+    [one] = asked
+    assert one[:4] == ("directory", "domain", "name", "example.com")
+    assert one.as_params()["params"] == {"Event-Name": "REQUEST_PARAMS", "user": "1000"}
+    # A real FreeSWITCH asks through its own function.
+    monkeypatch.setattr(entry, "can_hook", lambda: True)
+    assert entry.xml_fetch(lookup()) == entry.NOT_FOUND
+    assert len(asked) == 1
+
+
+def test_a_lookup_that_breaks_finds_nothing(console: Whole) -> None:
+    event = lookup()
+    event.broken = RuntimeError("no")
+    assert entry.xml_fetch(event) == entry.NOT_FOUND
+    assert console.service.faults.count == 1
+    console.service.faults.count = 0
+
+
+def test_the_cache_is_flushed(console: Whole) -> None:
+    assert say("xml flush").startswith("-ERR event_zmq is not running")
+    console.service.start()
+    assert say("xml  flush") == "+OK flushed 0 documents"
+    console.switch.lines.clear()
 
 
 def test_the_service_outlives_a_reload_of_its_file(console: Whole) -> None:
@@ -188,7 +230,7 @@ def test_the_script_hands_everything_on_and_keeps_nothing(console: Whole) -> Non
     session = Session()
     load_shim().handler(session, "ivr")
     assert session.variables == {"event_zmq_status": "unavailable"}
-    assert load_shim().xml_fetch(None, "") == entry.xml_fetch()
+    assert load_shim().xml_fetch(lookup(), "") == entry.NOT_FOUND
 
 
 def test_without_the_package_or_pyzmq_the_script_says_what_is_missing(
@@ -209,7 +251,7 @@ def test_without_the_package_or_pyzmq_the_script_says_what_is_missing(
     assert stream.text == f"-ERR {problem}\n"
     shim.runtime("")
     shim.handler(None, "")
-    assert shim.xml_fetch(None, "") == entry.xml_fetch()
+    assert shim.xml_fetch(lookup(), "") == entry.NOT_FOUND
 
 
 def test_the_scripts_not_found_is_the_modules() -> None:

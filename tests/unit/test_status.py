@@ -214,6 +214,62 @@ def test_the_text_about_the_api() -> None:
     assert "\napi: 1 command running\n" in status.as_text({**found, "api": an_api(pending=1)})
 
 
+def a_service(**changes: Any) -> dict[str, Any]:
+    return {
+        "endpoints": ["tcp://127.0.0.1:5558", "ipc:///run/b"],
+        "requests": 100,
+        "succeeded": 80,
+        "errors": 18,
+        "errors_by_status": {"timeout": 11, "invalid": 7},
+        "abandoned": 2,
+        "pending": 3,
+        "connections": [
+            {"endpoint": "tcp://127.0.0.1:5558", "connected": True, "left_alone": True},
+            {"endpoint": "ipc:///run/b", "connected": False, "left_alone": False},
+        ],
+        **changes,
+    }
+
+
+def test_the_text_about_services() -> None:
+    ends = {"cached": 10, "found": 70, "not_found": 9, "stale": 1, "failed": 17}
+    found = {
+        **status.head("running", 0.0, "uuid", True, 0),
+        "callouts": {"ivr": a_service()},
+        "xml_bindings": {
+            "users": a_service(lookups=107, **ends, cache={"entries": 1, "bytes": 1_234_567}, errors_by_status={}),
+            "none": a_service(connections=[], lookups=0, **ends, cache={"entries": 0, "bytes": 0}, errors_by_status={}),
+        },
+    }
+    text = status.as_text(found).split("\n")
+    assert text[2:24] == [
+        "",
+        "callout ivr:",
+        "  asks          tcp://127.0.0.1:5558: is there, left alone because it did not answer",
+        "  asks          ipc:///run/b: nobody is there",
+        "  requests      100",
+        "  succeeded     80",
+        "  errors        18",
+        "  abandoned     2",
+        "  pending       3",
+        "    7 invalid",
+        "    11 timeout",
+        "",
+        "binding users:",
+        "  asks          tcp://127.0.0.1:5558: is there, left alone because it did not answer",
+        "  asks          ipc:///run/b: nobody is there",
+        "  lookups       107",
+        "  cached        10",
+        "  found         70",
+        "  not found     9",
+        "  stale         1",
+        "  failed        17",
+        "  pending       3",
+    ]
+    assert text[24:28] == ["  cache         1 document (1.2 MB)", "", "binding none:", "  lookups       0"]
+    assert text[-1] == "  cache         0 documents (0.0 MB)"
+
+
 def refusal(endpoint: str, reason: str, count: int, address: str = "", key: str = "") -> dict[str, Any]:
     return {
         "endpoint": endpoint,
