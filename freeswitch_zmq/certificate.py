@@ -106,7 +106,7 @@ def _read_private(path: str) -> bytes:
 
 def _not_opened(path: str, error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return "there is no such file; give its whole path (fszmq keygen --server makes one)"
+        return "there is no such file; give its whole path (fszmq keygen makes one)"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{_user(os.geteuid())} may not read it; {_chown(path)} (and the folders above must let that user in)"
     return f"can't be opened: {error.strerror}; name the .key_secret file"

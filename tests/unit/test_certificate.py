@@ -262,7 +262,7 @@ def test_a_file_that_the_user_may_not_read(file: Path) -> None:
 
 
 def test_a_file_that_is_not_there(file: Path) -> None:
-    missing = "there is no such file; give its whole path (fszmq keygen --server makes one)"
+    missing = "there is no such file; give its whole path (fszmq keygen makes one)"
     assert refusal(file.with_name("other")) == missing
     assert refusal(file / "below") == missing
     with pytest.raises(ValueError, match="null"):

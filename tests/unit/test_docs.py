@@ -14,7 +14,7 @@ from freeswitch_zmq.module.api.counters import Counters
 from freeswitch_zmq.module.entry import HELP
 from freeswitch_zmq.module.parameters import Parameter
 from freeswitch_zmq.module.refusals import REASONS
-from freeswitch_zmq.module.schema import ACCESS, API, DEFAULT_BIND, PUBLISHER, SETTINGS, KeyConfig
+from freeswitch_zmq.module.schema import ACCESS, API, CALLOUT, DEFAULT_BIND, PUBLISHER, SETTINGS, XML_BINDING, KeyConfig
 from freeswitch_zmq.permissions import FORMS
 from freeswitch_zmq.wire import PROTOCOL_VERSION
 
@@ -40,7 +40,15 @@ def chapter(element: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("element", "table"), [("settings", SETTINGS), ("publishers", PUBLISHER), ("api", API), ("access", ACCESS)]
+    ("element", "table"),
+    [
+        ("settings", SETTINGS),
+        ("publishers", PUBLISHER),
+        ("api", API),
+        ("callouts", CALLOUT),
+        ("xml-bindings", XML_BINDING),
+        ("access", ACCESS),
+    ],
 )
 def test_every_parameter_is_documented_with_its_default(element: str, table: tuple[Parameter, ...]) -> None:
     documented: dict[str, str] = {}
