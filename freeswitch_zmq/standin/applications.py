@@ -62,7 +62,7 @@ def _pre_answer(_core: Core, channel: Channel, _data: str) -> None:
 
 
 def _sleep(_core: Core, channel: Channel, data: str) -> None:
-    channel.hung_up.wait(max(0, text.atoi(data)) / 1000)
+    channel.wait(max(0, text.atoi(data)) / 1000)
 
 
 def _hangup(_core: Core, channel: Channel, data: str) -> None:
@@ -71,18 +71,30 @@ def _hangup(_core: Core, channel: Channel, data: str) -> None:
 
 def _park(_core: Core, channel: Channel, _data: str) -> None:
     channel.play("park")
-    channel.hung_up.wait(FOR_EVER)
+    channel.wait(FOR_EVER)
     channel.play("unpark")
 
 
 def _wait_for_hangup(_core: Core, channel: Channel, _data: str) -> None:
-    channel.hung_up.wait(FOR_EVER)
+    channel.wait(FOR_EVER)
 
 
 def _set(_core: Core, channel: Channel, data: str) -> None:
     name, mark, value = data.partition("=")
     if mark:
         channel.set(name.strip(), None if value in ("", "_undef_") else value)
+
+
+def _transfer(core: Core, channel: Channel, data: str) -> None:
+    words = text.separate(data, " ", 3)
+    if not words:
+        core.say("ERR", "Usage: transfer EXTENSION [XML [CONTEXT]]\n", _FILE, 1750, channel.uuid)
+        return
+    exten, dialplan, context = (*words, "", "")[:3]
+    if dialplan.lower() not in ("", "xml"):
+        core.say("ERR", f"Dialplan [{dialplan}] not found: there is only XML here\n", _FILE, 1750, channel.uuid)
+        return
+    channel.transfer(exten, context or channel.header("Caller-Context"))
 
 
 def _unset(_core: Core, channel: Channel, data: str) -> None:
@@ -151,5 +163,6 @@ APPLICATIONS: dict[str, Callable[[Core, Channel, str], None]] = {
     "set": _set,
     "sleep": _sleep,
     "system": _system,
+    "transfer": _transfer,
     "unset": _unset,
 }

@@ -78,39 +78,43 @@ class Call:
                 if isinstance(a_leg, Action):
                     self._actions(channel, (a_leg,))
                 else:
-                    self._routed(channel, *a_leg)
+                    self._actions(channel, self._routed(channel, *a_leg))
         finally:
             self._finish(channel)
 
     def _run_b(self) -> None:
         channel = self.b
         try:
-            actions = route(self._core, channel, self.exten, self.context)
+            actions = self._routed(channel, self.exten, self.context)
             if actions:
                 channel.play("run/b")
                 self._actions(channel, actions)
-            else:
-                self._no_route(channel)
         finally:
             self._finish(channel)
 
-    def _routed(self, channel: Channel, exten: str, context: str) -> None:
+    def _routed(self, channel: Channel, exten: str, context: str) -> tuple[Action, ...]:
+        """What is to be run there; nothing once it is hung up because there is nothing."""
         actions = route(self._core, channel, exten, context)
-        if actions:
-            self._actions(channel, actions)
-        else:
-            self._no_route(channel)
-
-    def _no_route(self, channel: Channel) -> None:
-        self._core.say("INFO", "No Route, Aborting\n", "switch_core_state_machine.c", 311, channel.uuid)
-        channel.hang_up("NO_ROUTE_DESTINATION")
+        if not actions:
+            self._core.say("INFO", "No Route, Aborting\n", "switch_core_state_machine.c", 311, channel.uuid)
+            channel.hang_up("NO_ROUTE_DESTINATION")
+        return actions
 
     def _actions(self, channel: Channel, actions: Iterable[Action]) -> None:
-        for action in actions:
-            if not channel.up:
+        """Run them, and what transfers lead to."""
+        while True:
+            for action in actions:
+                if not channel.ready:
+                    break
+                execute(self._core, channel, action.application, action.data)
+            there = channel.take_transfer()
+            if there is None:
+                channel.hang_up("NORMAL_CLEARING")
                 return
-            execute(self._core, channel, action.application, action.data)
-        channel.hang_up("NORMAL_CLEARING")
+            actions = self._routed(channel, *there)
+            if not actions:
+                return
+            channel.play(f"run/{channel.leg}")
 
     def _finish(self, channel: Channel) -> None:
         """What a leg does once it is hung up; the other leg is hung up with it."""

@@ -30,6 +30,7 @@ _PROFILE = {
 _NO_NUMBER = "0000000000"
 _SAMPLES_IN_MS = 8
 _RUNNING = ("CS_INIT", "CS_ROUTING", "CS_CONSUME_MEDIA", "CS_EXECUTE")
+_ROUTING = (("Channel-State", "CS_ROUTING"), ("Channel-State-Number", "2"))
 _UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
@@ -71,6 +72,7 @@ class Channel:
         self._played = ("", 0)
         self._response = ""
         self._call_state_before = ""
+        self._next: tuple[str, str] | None = None
         self._fields: dict[str, str] = {}
         self._fields = {name: fill(value, self._value) for name, value in recording().fields[leg]}
 
@@ -85,13 +87,20 @@ class Channel:
     def state(self) -> str:
         """Such as `CS_EXECUTE`."""
         state = self._fields["Channel-State"]
-        # Its events tell the old state until its own thread has seen the hangup; who asks is told at once.
-        return "CS_HANGUP" if self.hung_up.is_set() and state in _RUNNING else state
+        # Its events tell the old state until its own thread has seen what comes next; who asks is told at once.
+        if self.hung_up.is_set():
+            return "CS_HANGUP" if state in _RUNNING else state
+        return state if self._next is None else "CS_ROUTING"
 
     @property
     def up(self) -> bool:
         """Whether nobody has hung it up."""
         return not self.hung_up.is_set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is up, and stays in its extension."""
+        return self.up and self._next is None
 
     def header(self, name: str) -> str:
         """One of the headers that all its events have."""
@@ -192,10 +201,33 @@ class Channel:
             self._played = (file, 0)
             self.play("playback_start")
         start = time.monotonic()
-        self.hung_up.wait(seconds)
+        self.wait(seconds)
         with self._lock:
             self._played = (file, int(min(time.monotonic() - start, seconds) * 1000))
             self.play("playback_stop")
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the hangup, at most so long; what is about to leave its extension waits no more."""
+        if self._next is None:
+            self.hung_up.wait(seconds)
+
+    def transfer(self, exten: str, context: str) -> None:
+        """Have it go on in another extension as soon as the present one gives way; in its own thread."""
+        with self._lock:
+            self._next = (exten, context)
+            self._fields["Caller-Destination-Number"] = exten
+            self._fields["Caller-Context"] = context
+            self._fields["Caller-Profile-Index"] = str(int(self._fields["Caller-Profile-Index"]) + 1)
+
+    def take_transfer(self) -> tuple[str, str] | None:
+        """Number and context of where it is to go on; None: it stays where it is, or has hung up."""
+        with self._lock:
+            found, self._next = self._next, None
+            if found is None or not self.up:
+                return None
+            [(_leg, step)] = recording().steps[f"run/{self.leg}"]
+            self.step(step._replace(changes=_ROUTING))
+        return found
 
     @property
     def running_application(self) -> tuple[str, str, str]:

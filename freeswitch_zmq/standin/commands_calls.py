@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from . import serialize, text
+from .applications import APPLICATIONS
 from .calls import parse_target
 from .causes import cause_named
 from .channel import Channel
@@ -27,6 +29,7 @@ _COLUMNS = (
     "sent_callee_name,sent_callee_num,initial_cid_name,initial_cid_num,initial_ip_addr,initial_dest,"
     "initial_dialplan,initial_context"
 ).split(",")
+_APPLICATION_COLUMNS = ("name", "description", "syntax", "ikey")
 _FROM_HEADERS = {
     "direction": "Call-Direction",
     "name": "Channel-Name",
@@ -169,21 +172,26 @@ def _show(request: Request) -> None:
     if what.startswith("status"):
         request.core.commands.execute(what, "", request.stream)
         return
-    if what not in ("channels", "calls", "registrations"):
+    if what not in ("channels", "calls", "registrations", "application"):
         request.stream.write(f"-USAGE: {_SHOW}\n")
         return
     counting = words[1:2] == ["count"]
     rest = words[2:] if counting else words[1:]
     format_ = rest[1] if len(rest) > 1 and rest[0] == "as" else "delim"
-    rows = [] if what == "registrations" else [_row(channel) for channel in request.core.calls.channels()]
+    columns: Sequence[str] = _COLUMNS
+    rows = [_row(channel) for channel in request.core.calls.channels()]
+    if what == "registrations":
+        rows = []
+    elif what == "application":
+        columns, rows = _APPLICATION_COLUMNS, [[name, "", "", "mod_dptools"] for name in sorted(APPLICATIONS)]
     if format_ not in ("delim", "csv", "json", "xml"):
         request.stream.write(f"-ERR Cannot find format {format_}\n")
     elif format_ == "json":
-        request.stream.write(_as_json(rows, counting))
+        request.stream.write(_as_json(columns, rows, counting))
     elif format_ == "xml":
-        request.stream.write(_as_xml(rows, counting))
+        request.stream.write(_as_xml(columns, rows, counting))
     else:
-        lines = [] if counting or not rows else [",".join(_COLUMNS), *(",".join(row) for row in rows)]
+        lines = [] if counting or not rows else [",".join(columns), *(",".join(row) for row in rows)]
         request.stream.write("".join(line + "\n" for line in lines) + f"\n{len(rows)} total.\n")
 
 
@@ -199,21 +207,21 @@ def _row(channel: Channel) -> list[str]:
     return [values.get(column, "") for column in _COLUMNS]
 
 
-def _as_json(rows: list[list[str]], counting: bool) -> str:
+def _as_json(columns: Sequence[str], rows: list[list[str]], counting: bool) -> str:
     if not rows:
         return '{"row_count": 0}\n'
     if counting:
         return json.dumps({"row_count": len(rows)}, separators=(",", ":"))
-    told = [dict(zip(_COLUMNS, row)) for row in rows]
+    told = [dict(zip(columns, row)) for row in rows]
     return json.dumps({"row_count": len(rows), "rows": told}, separators=(",", ":"), ensure_ascii=False)
 
 
-def _as_xml(rows: list[list[str]], counting: bool) -> str:
+def _as_xml(columns: Sequence[str], rows: list[list[str]], counting: bool) -> str:
     if not rows or counting:
         return f'<result row_count="{len(rows)}"/>\n'
     lines = [f'<result row_count="{len(rows)}">']
     for number, row in enumerate(rows, 1):
         lines.append(f'  <row row_id="{number}">')
-        lines += [f"    <{column}>{escape(value)}</{column}>" for column, value in zip(_COLUMNS, row)]
+        lines += [f"    <{column}>{escape(value)}</{column}>" for column, value in zip(columns, row)]
         lines.append("  </row>")
     return "\n".join([*lines, "</result>", ""])

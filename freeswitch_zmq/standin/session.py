@@ -27,9 +27,9 @@ class CoreSession:
     # What it is.
 
     def ready(self) -> bool:
-        """Whether the call is up."""
+        """Whether the call is up, and was not sent somewhere else."""
         channel = self._need()
-        return channel is not None and channel.up
+        return channel is not None and channel.ready
 
     def answered(self) -> bool:
         """Whether it was answered."""
@@ -39,7 +39,7 @@ class CoreSession:
     def mediaReady(self) -> bool:
         """Whether media could flow."""
         channel = self._need()
-        return channel is not None and channel.up and channel.answered.is_set()
+        return channel is not None and channel.ready and channel.answered.is_set()
 
     def bridged(self) -> bool:
         """Whether it is bridged; nothing bridges calls here."""
@@ -132,7 +132,8 @@ class CoreSession:
         channel = self._need()
         if channel is None:
             return -1
-        return int(not channel.hung_up.wait(max(0, swig.c_int(ms, "CoreSession_sleep", 2)) / 1000))
+        channel.wait(max(0, swig.c_int(ms, "CoreSession_sleep", 2)) / 1000)
+        return int(channel.up)
 
     def getDigits(self, maxdigits: object, terminators: object, timeout: object, *_more: object) -> str:
         """Nobody presses digits here: wait `timeout` milliseconds for none."""
@@ -205,7 +206,7 @@ class CoreSession:
     def _wait(self, milliseconds: int) -> None:
         channel = self._need()
         if channel is not None:
-            channel.hung_up.wait(max(0, milliseconds) / 1000)
+            channel.wait(max(0, milliseconds) / 1000)
 
     def _hung_up(self) -> None:
         """A chance to tell a script that the call has ended."""
@@ -237,10 +238,10 @@ class Session(CoreSession):
         self._hook, self._hook_argument = pyfunc, arg
 
     def ready(self) -> bool:
-        """Whether the call is up."""
-        up = super().ready()
+        """Whether the call is up, and was not sent somewhere else."""
+        ready = super().ready()
         self._hung_up()
-        return up
+        return ready
 
     def _hung_up(self) -> None:
         hook = self._hook

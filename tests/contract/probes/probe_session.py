@@ -18,6 +18,18 @@ STEPS = {
     "execute_no_args": lambda session: repr(session.execute("answer")),
     "execute_missing": lambda session: repr(session.execute("no_such_application", "x")),
     "hangup": lambda session: repr(session.hangup("NORMAL_CLEARING")),
+    "state": lambda session: repr(session.getState()),
+    "answered": lambda session: repr(session.answered()),
+    "number": lambda session: repr(session.getVariable("destination_number")),
+    "context": lambda session: repr(session.getVariable("context")),
+    "next_number": lambda session: repr(session.setVariable("python_args", "number context ready get")),
+    "transfer": lambda session: repr(session.execute("transfer", "python-probe_session XML default")),
+    "transfer_short": lambda session: repr(session.execute("transfer", "python-probe_session")),
+    "transfer_nowhere": lambda session: repr(session.execute("transfer", "no-such-number XML default")),
+    "transfer_other": lambda session: repr(session.execute("transfer", "python-probe_session XML no-such-context")),
+    "execute_minute": lambda session: repr(session.execute("sleep", "60000")),
+    "play_minute": lambda session: repr(session.execute("playback", "silence_stream://60000")),
+    "sleep_minute": lambda session: repr(session.sleep(60000)),
     "cause": lambda session: repr(session.hangupCause()),
 }
 
