@@ -56,6 +56,11 @@ def threads_of_ours(switch: Switch) -> list[str]:
     return [name for name in names if name.startswith(("ZMQ", "event_zmq"))]
 
 
+def nothing_left(switch: Switch) -> None:
+    """Returns when it has none. libzmq's own threads end by themselves, a moment later on a machine that is busy."""
+    Module.wait(lambda: threads_of_ours(switch), lambda now: now == [])
+
+
 class Module:
     """`python event_zmq …` on a switch."""
 

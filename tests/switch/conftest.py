@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.callouts import EXTENSIONS
 from tests.support.keeper import Keeper
 from tests.support.module import Module, configuration
 from tests.support.switch import REPOSITORY
@@ -32,7 +33,7 @@ def module_factory(session_keeper: Keeper, switch_kind: str, scripts: Path) -> I
     made: list[Module] = []
 
     def make(xml: str) -> Module:
-        module = Module(session_keeper.share(switch_kind, "module", scripts_dir=scripts))
+        module = Module(session_keeper.share(switch_kind, "module", scripts_dir=scripts, extra_extensions=EXTENSIONS))
         module.switch.write_config(xml)
         module.switch.api("reloadxml")
         made.append(module)

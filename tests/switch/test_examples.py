@@ -17,8 +17,13 @@ from types import TracebackType
 
 import pytest
 
+from freeswitch_zmq.client.service import a1_hash
+from tests.support import programs
+from tests.support.keeper import Keeper
+from tests.support.lookups import ALL, connected, find_user
 from tests.support.module import Module, api, configuration, publisher
 from tests.support.ports import free_port
+from tests.support.programs import example_config
 from tests.support.switch import REPOSITORY
 from tests.switch.conftest import ModuleFactory
 
@@ -155,6 +160,34 @@ def test_the_replay_client_tells_what_is_lost(module_factory: ModuleFactory) -> 
         assert client.rest() == ([], "11 to 15 are lost\n")
 
 
+def test_the_users_of_a_database(
+    session_keeper: Keeper, switch_kind: str, scripts: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    # The hook of a real one comes by itself; it is the switch of test_lookups.py.
+    bindings = ALL if switch_kind == "standin" else ""
+    switch = session_keeper.share(switch_kind, "lookups", scripts_dir=scripts, xml_handler_bindings=bindings)
+    xml, endpoint = example_config("directory", 5559)
+    database = tmp_path / "users.db"
+    told = programs.run(EXAMPLES / "directory.py", "--init", str(database))
+    passwords = dict(line.split(" ") for line in told.splitlines())
+    switch.write_config(configuration(publisher(), api=xml))
+    switch.api("reloadxml")
+    module = Module(switch)
+    module.start()
+    request.addfinalizer(lambda: module.command("stop"))
+    with programs.running(tmp_path, EXAMPLES / "directory.py", str(database), endpoint) as program:
+        connected(module)
+        for user in ("1000", "1001"):
+            found = switch.api(f"user_data {user}@example.com param a1-hash", SECONDS).strip()
+            assert found == a1_hash(user, "example.com", passwords[f"{user}@example.com"])
+            assert switch.api(f"user_data {user}@example.com var user_context", SECONDS).strip() == "default"
+        assert find_user(switch, "1002") == ""
+        program.kill()
+    # Nobody is there any more; who was looked for before is known for a while.
+    found = switch.api("user_data 1000@example.com param a1-hash", SECONDS).strip()
+    assert found == a1_hash("1000", "example.com", passwords["1000@example.com"])
+
+
 def holding(events: str, requests: str, *params: tuple[str, str]) -> str:
     """A publisher that holds the tests' own events."""
     filters = ("event-filter", "CUSTOM^example::*"), ("replay-mb", "10")
@@ -263,4 +296,7 @@ class Running:
 
 def test_every_example_is_tested() -> None:
     tested = {f"api_client.{language}" for language in LANGUAGES} | {"wiki_client.py", "replay_client.py"}
+    # Those that a switch asks: also tests/live/test_callouts_live.py, test_examples_live.py, and in tests/unit.
+    tested |= {f"{name}.{kind}" for name in ("directory", "ivr", "routing") for kind in ("py", "xml")}
+    tested |= {"service_queue.py"}
     assert {path.name for path in Path(EXAMPLES).iterdir() if path.is_file()} == tested

@@ -7,13 +7,7 @@ import socket
 import pytest
 
 from tests.conftest import SwitchFactory
-from tests.support.module import Module, Subscriber, configuration, publisher, threads_of_ours
-from tests.support.switch import Switch
-
-
-def nothing_left(switch: Switch) -> None:
-    """Returns when it has none. libzmq's own threads end by themselves, a moment later on a machine that is busy."""
-    Module.wait(lambda: threads_of_ours(switch), lambda now: now == [])
+from tests.support.module import Module, Subscriber, configuration, nothing_left, publisher
 
 
 def test_start_and_stop_and_nothing_is_left(switch_factory: SwitchFactory) -> None:
