@@ -65,7 +65,7 @@ def test_the_console(switch_factory: SwitchFactory) -> None:
     assert "python event_zmq reload" in module.command("help")
     assert module.command("strat") == (
         '-ERR there is no command "strat" (did you mean "start"?); '
-        "use: start | stop | reload | status | status json | help"
+        "use: start | stop | reload | status | status json | xml flush | help"
     )
     assert module.command("").startswith("-ERR a command is missing")
     assert "is stopped" in module.command("status")

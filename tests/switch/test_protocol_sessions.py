@@ -45,8 +45,9 @@ def text() -> str:
 
 
 def exchanges() -> list[Exchange]:
-    """All of them, in their order."""
-    joined = re.sub(r"\n {8,}", "", text())
+    """All of them in which the switch is asked, in their order."""
+    asked = re.sub(r"^## Being asked by the switch$.*?^## ", "## ", text(), flags=re.DOTALL | re.MULTILINE)
+    joined = re.sub(r"\n {8,}", "", asked)
     lines = re.findall(r"^ {4}(-->|<--) (.*)$", joined, re.MULTILINE)
     assert [arrow for arrow, _ in lines] == ["-->", "<--"] * (len(lines) // 2)
     return [Exchange(request, answer) for (_, request), (_, answer) in zip(lines[::2], lines[1::2])]

@@ -14,6 +14,7 @@ import zmq
 
 from freeswitch_zmq.module.asking import backend as backend_module
 from freeswitch_zmq.module.asking import flood as flood_module
+from freeswitch_zmq.module.asking import requester as requester_module
 from freeswitch_zmq.module.asking.flood import BYTES, FORGOTTEN_SECONDS, MESSAGES, Flood
 from freeswitch_zmq.module.asking.question import OK, UNAVAILABLE
 from freeswitch_zmq.module.asking.requester import Requester
@@ -149,13 +150,15 @@ def test_who_asks_while_it_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         assert go.wait(LONG)
 
     monkeypatch.setattr(Requester, "close", slowly)
+    monkeypatch.setattr(requester_module, "RETIRED_SECONDS", 0.0)
     with ServiceDouble(echo) as service, Asking(service.endpoint) as asking:
-        monkeypatch.setattr("freeswitch_zmq.module.asking.requester.RETIRED_SECONDS", 0.0)
         asking.requester.retire()
-        assert closed.wait(LONG)
-        assert asking.requester.alive
-        assert settled(asking.ask()).status == UNAVAILABLE
-        go.set()
+        try:
+            assert closed.wait(LONG)
+            assert asking.requester.alive
+            assert settled(asking.ask()).status == UNAVAILABLE
+        finally:
+            go.set()
         assert asking.counted()["errors"] == 1
 
 

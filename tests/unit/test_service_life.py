@@ -361,6 +361,7 @@ def test_a_program_ends_with_a_signal(context: Context, number: signal.Signals, 
 STUBBORN = """
 import asyncio, signal, sys, time
 from freeswitch_zmq.client.service import Service
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may ignore it
 before = signal.getsignal(signal.SIGTERM)
 service = Service(sys.argv[1], stop_seconds=0.1)
 @service.call("blocks")
