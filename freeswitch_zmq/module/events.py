@@ -1,7 +1,8 @@
 """The pump: one thread takes every event from the switch and hands it to the publishers.
 
 It never waits for anybody but the switch. What it takes, it takes at once, so that FreeSWITCH's own queue, which drops
-without counting, stays empty; what can't go out as fast waits in the publishers' queues, where shedding is counted.
+without counting, does not fill up; what can't go out as fast waits in the publishers' queues, where what is shed is
+counted.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ CONSUMER_LENGTH = 250_000
 
 TAKE_AT_MOST = 500
 SEND_AT_MOST = 32
-"""Events taken and sent in one round. Taking one costs a tenth of sending one, and is what must not fall behind."""
+"""Events taken in one round, and sent at a time. Taking one costs a tenth of sending one."""
+
+FULL_ROUNDS = 100
+"""After so many rounds in a row that found TAKE_AT_MOST, taking goes first: FreeSWITCH's queue must not fill up. Until
+then a round sends for as long as it took: what was taken should not wait for what is just coming in."""
 
 IDLE_MS = 50
 """How long the pump sleeps when nothing happens; also how soon it notices a call or a stop."""
@@ -133,6 +138,7 @@ class Pump(Worker):
     def run(self) -> None:
         """See `Worker`."""
         behind = False
+        full_rounds = 0
         while not self.stopping:
             try:
                 self._run_calls()
@@ -140,8 +146,9 @@ class Pump(Worker):
                     self._see_out()
                     continue
                 wait_ms = BEHIND_MS if behind else 0 if self._hurry or self._queued() else IDLE_MS
-                self._take(wait_ms, TAKE_AT_MOST)
-                behind = self._send()
+                taken, seconds = self._take(wait_ms, TAKE_AT_MOST)
+                full_rounds = full_rounds + 1 if taken == TAKE_AT_MOST else 0
+                behind = self._send(0.0 if full_rounds > FULL_ROUNDS else seconds)
             except Exception as error:  # noqa: BLE001  # survived and reported
                 self.on_error(error)
                 # An error that comes back each time must not eat a processor.
@@ -160,11 +167,16 @@ class Pump(Worker):
     def _queued(self) -> bool:
         return any(publisher.queued for publisher in self._publishers)
 
-    def _take(self, wait_ms: int, most: int) -> None:
-        """Takes up to `most` events that the switch has, after waiting `wait_ms` for the first one."""
+    def _take(self, wait_ms: int, most: int) -> tuple[int, float]:
+        """Takes up to `most` events that the switch has, after waiting `wait_ms` for the first one.
+
+        Returns:
+            How many, and the seconds since the first one was there.
+        """
         assert self._consumer is not None
         pop = self._consumer.pop
         event = pop(wait_ms)
+        began = time.monotonic()
         # After the wait, so that an event is judged by the subscriptions of now.
         more = [self._update_subscriptions(publisher) for publisher in self._publishers]
         self._hurry = any(more)
@@ -173,6 +185,7 @@ class Pump(Worker):
             self._offer(event)
             taken += 1
             event = pop(0) if taken < most else None
+        return taken, time.monotonic() - began
 
     def _update_subscriptions(self, publisher: Publisher) -> bool:
         try:
@@ -205,13 +218,20 @@ class Pump(Worker):
         except Exception as error:  # noqa: BLE001  # the event is everybody's all the same
             self.on_error(error)
 
-    def _send(self) -> bool:
-        """Sends some of what is queued. True when there is some left that nobody can take right now."""
-        behind = False
-        for publisher in self._publishers:
-            if publisher.queued and not publisher.send(SEND_AT_MOST):
-                behind = True
-        return behind
+    def _send(self, seconds: float) -> bool:
+        """Sends what is queued, for so long; without time some of it.
+
+        Returns:
+            True when there is some left that nobody can take right now.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            behind = False
+            for publisher in self._publishers:
+                if publisher.queued and not publisher.send(SEND_AT_MOST):
+                    behind = True
+            if behind or not self._queued() or time.monotonic() >= until:
+                return behind
 
     def _send_some(self, publisher: Publisher, most: int) -> int:
         try:
@@ -229,7 +249,7 @@ class Pump(Worker):
         time.sleep(SEE_OUT_SECONDS)
         self._take(0, CONSUMER_LENGTH)
         if sum(publisher.queued for publisher in self._publishers) <= TAKE_AT_MOST:
-            self._send()
+            self._send(0.0)
 
     def _flush(self, publishers: tuple[Publisher, ...]) -> None:
         """Sends what is queued, within FLUSH_SECONDS for all; after that only the newest event of each."""

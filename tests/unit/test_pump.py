@@ -60,6 +60,53 @@ def test_a_burst_beyond_the_queue_is_shed_by_us_and_counted(switch: FakeSwitch) 
     assert "Cannot queue" not in str(switch.lines)
 
 
+class Queued:
+    """Stands for a publisher that has `queued` events, of which `takes` can go out."""
+
+    def __init__(self, queued: int, takes: int) -> None:
+        self.queued, self.takes = queued, takes
+        self.sent: list[int] = []
+
+    def send(self, most: int) -> int:
+        left = min(most, self.queued, self.takes)
+        self.queued -= left
+        self.takes -= left
+        self.sent.append(left)
+        return left
+
+
+@pytest.mark.parametrize(
+    ("seconds", "takes", "sent", "behind"),
+    [(0.0, 100, [32], False), (3600.0, 100, [32, 32, 32, 4], False), (3600.0, 40, [32, 8, 0], True)],
+)
+def test_a_round_sends_for_as_long_as_it_took(seconds: float, takes: int, sent: list[int], behind: bool) -> None:
+    """So what was taken does not wait for what is just coming in; without time a round still sends some."""
+    publisher = Queued(100, takes)
+    pump = Pump(Commands(), lambda: None, lambda error: None)
+    pump._publishers = (publisher,)  # type: ignore[assignment]
+    assert pump._send(seconds) is behind
+    assert publisher.sent == sent
+
+
+def test_a_switch_that_has_more_and_more_is_taken_from_first(
+    switch: FakeSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: list[float] = []
+    rounds = iter([(events.TAKE_AT_MOST, 0.5)] * 4 + [(7, 0.5)] + [(events.TAKE_AT_MOST, 0.5)] * 3)
+    monkeypatch.setattr(events, "FULL_ROUNDS", 2)
+    pump = Pump(Commands(), lambda: None, lambda error: None)
+
+    def send(most: float) -> bool:
+        seconds.append(most)
+        pump.stopping = len(seconds) == 8
+        return False
+
+    monkeypatch.setattr(pump, "_take", lambda wait_ms, most: next(rounds))
+    monkeypatch.setattr(pump, "_send", send)
+    pump.run()
+    assert seconds == [0.5, 0.5, 0.0, 0.0, 0.5, 0.5, 0.5, 0.0]
+
+
 def test_nothing_is_serialized_for_nobody(station: Station) -> None:
     fired = [FakeEvent("HEARTBEAT") for _ in range(20)]
     station.switch.fire(*fired)

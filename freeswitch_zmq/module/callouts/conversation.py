@@ -15,8 +15,11 @@ from freeswitch_zmq.module.callouts.leg import Leg
 
 __all__ = ["Conversation"]
 
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 1.0
 """How soon a hang-up is noticed of which no event comes; by its event it is noticed at once."""
+
+GRACE_SECONDS = 0.25
+"""The requester settles a question in time. How much later it is given up whatever became of the requester's thread."""
 
 HANGUP_SECONDS = 2.0
 """How long the notice about a hang-up is held for a service that is not there at the moment."""
@@ -101,8 +104,7 @@ class Conversation:
 
     def _wait(self, callout: Callout, question: Question, until: float) -> Optional[Outcome]:
         while True:
-            # The requester settles it by then; a moment more for that, whatever becomes of its thread.
-            left = until + LOOK_SECONDS - time.monotonic()
+            left = until + GRACE_SECONDS - time.monotonic()
             outcome = question.wait(max(0.0, min(LOOK_SECONDS, left)))
             if outcome is not None:
                 return outcome
