@@ -1,8 +1,8 @@
 """Runs the tests under the distribution's Python and packages and with the newest ones, and sums up.
 
-All at the same time, because tests of a switch wait more than they work; for the same reason the longest folder has a
-process of its own. The distribution's are shown first, so that what is read last are runs in which the live tests take
-part.
+All at the same time, because tests of a switch wait more than they work; for the same reason what takes half of the
+time has a process of its own. The distribution's are shown first, so that what is read last are runs in which the live
+tests take part.
 Arguments are handed to each run of pytest. The last line printed is the sum; it is kept in `.venv/last-tests`
 for whoever runs this through make.
 """
@@ -63,7 +63,8 @@ def _of_debian(arguments: list[str]) -> list[str]:
 
 def _of_newest(arguments: list[str]) -> list[list[str]]:
     """What runs on the stand-in there runs here on a real FreeSWITCH, where one was found."""
-    parts = [arguments] if arguments else [["tests/security"], ["--ignore=tests/security"]]
+    aside = ["tests/security", "tests/unit"]
+    parts = [arguments] if arguments else [aside, [f"--ignore={folder}" for folder in aside]]
     return [["-m", "not soak and not twin", *part] for part in parts]
 
 
