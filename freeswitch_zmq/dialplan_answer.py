@@ -136,7 +136,7 @@ class Rules:
         text = self._check_text(argument, what)
         if _SCOPE.match(text.lstrip()):
             raise ValueError(f"{what} begins with %[, by which it would set any variable")
-        free = self._allow_expressions or name.lower() in _TAKES_DIAL_STRING
+        free = self._allow_expressions or name.lower() in _TAKES_BRACES
         if not free and "{" in _CLOSED.sub("", text):
             raise ValueError(f"{what} has a {{ in it that the same word does not close; as a file it stops the call")
         return text
@@ -204,8 +204,11 @@ _JOINS = re.compile(r"'|[^\S ]")
 _SCOPE = re.compile(r"%.?\[")
 """Where variables begin that FreeSWITCH sets for the time of one application."""
 
-_TAKES_DIAL_STRING = ("att_xfer", "bridge", "dial", "page")
-"""What may have `{name='two words'}` in it, and no file."""
+_TAKES_BRACES = frozenset(
+    "att_xfer bridge conference db dial event export hash info limit log multiset page push respond send_display "
+    "send_info set".split()
+)
+"""What opens no file by its argument: a dial string, flags, a text or a value."""
 
 _CLOSED = re.compile(r"\{[^{}\s!|]*\}")
 """Parameters of a file as FreeSWITCH finds their end, whatever it takes for the end of a file's name."""
@@ -218,6 +221,8 @@ def _check_transfer(argument: str, dialplan: str) -> None:
     parsed = _TRANSFER.fullmatch(argument.strip(" "))
     if parsed is None:
         raise ValueError('the argument of "transfer" is EXTENSION [XML [CONTEXT]], without quotes and options')
+    if dialplan.lower() in ("", "inline"):
+        dialplan = "XML"  # as FreeSWITCH has it for a call that came that way
     if (parsed["dialplan"] or dialplan).lower() != "xml":
         raise ValueError('"transfer" goes to the dialplan XML and no other: transfer EXTENSION XML CONTEXT')
 

@@ -40,7 +40,9 @@ def fsapi(session: Any, stream: Any, env: Any, args: str) -> None:  # noqa: ARG0
 
 def handler(session: Any, args: str) -> None:
     """`<action application="python" data="event_zmq …"/>`."""
-    if not PROBLEM:
+    if PROBLEM:
+        session.setVariable("event_zmq_status", "unavailable")
+    else:
         entry.handler(session, args)
 
 

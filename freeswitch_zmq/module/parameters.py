@@ -133,7 +133,9 @@ def endpoint(verb: str) -> Reader:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Comma-separated names of applications or variables, with `*` and `?`."""
+    """Comma-separated names of applications or variables, with `*` and `?`; empty: none."""
+    if not text:
+        return ()
     words = tuple(word.strip() for word in text.split(","))
     for word in words:
         if not re.fullmatch(r"[A-Za-z0-9_.*?-]+", word):

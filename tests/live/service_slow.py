@@ -1,9 +1,9 @@
-"""A service that takes its time: it answers every call after half a second."""
+"""A service that takes its time: it answers every call after half a second. All as a `Service` has it by itself."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
+import time
 
 from freeswitch_zmq.client.service import Call, Reply, Service, answer
 
@@ -13,8 +13,8 @@ service = Service(sys.argv[1])
 
 
 @service.call("ivr")
-async def ivr(call: Call) -> Reply:
-    await asyncio.sleep(SECONDS)
+def ivr(call: Call) -> Reply:
+    time.sleep(SECONDS)
     return Reply([answer()], {"color": call.uuid})
 
 

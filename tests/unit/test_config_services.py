@@ -142,6 +142,12 @@ def test_everything_at_once(tmp_path: Path) -> None:
     )
 
 
+def test_empty_lists_grant_nothing() -> None:
+    names = ("variables", "allow-applications", "allow-variables")
+    [found] = parse_config(whole(callouts(callout(AT + "".join(param(name, "") for name in names))))).callouts
+    assert (found.variables, found.allow_applications, found.allow_variables) == ((), (), ())
+
+
 def test_several_keep_their_order_and_may_share_an_endpoint_and_a_name() -> None:
     names = ["z", "a", "m"]
     section = callouts(*[callout(AT, name=name) for name in names])

@@ -100,6 +100,9 @@ def test_a_brace_that_is_closed() -> None:
     assert rules().read({"actions": [["playback", "{loops=2}tone_stream://%(20,0,440)"], ["log", "INFO {a} {b}"]]})
     dial = "{origination_caller_id_name='A B'}[x=y]sofia/gateway/one/1"
     assert rules("bridge").read({"actions": [["Bridge", dial]]})
+    flags = "3000@default+flags{mute|moderator}"
+    assert rules("conference,set").read({"actions": [["conference", flags], ["set", 'j={"a": 1}']]})
+    assert rules().read({"actions": [["log", 'INFO {"a": [1, {']]})
     for text in ("{", " {x", "{a}{b", "{a{b}", "{a} {b"):
         assert "begins with a {" in refused({"variables": {"hold_music": text}})
     for text in ("", "{}", '{"a": {"b": "c d"}}', "{a}{b} {c}x", "x{", "}"):
@@ -166,9 +169,7 @@ def test_what_is_not_named_is_refused_whatever_its_case() -> None:
         ("1000", "xml", True),
         (" 1000  XML  default ", "XML", True),
         ("1000 XML default", "inline", True),
-        ("1000", "inline", False),
         ("1000", "LUA", False),
-        ("1000", "", False),
         ("1000 inline", "XML", False),
         ("1000 Inline default", "XML", False),
         ("'system:id' inline", "XML", False),
@@ -179,6 +180,10 @@ def test_what_is_not_named_is_refused_whatever_its_case() -> None:
         ("-both 1000", "XML", False),
         ("^^:1000:inline", "XML", False),
         ("1000 XML default more", "XML", False),
+        ("1000", "", True),
+        ("1000", "inline", True),
+        ("1000 inline", "", False),
+        ("1000 lua", "inline", False),
         ("", "XML", False),
     ],
 )

@@ -250,7 +250,9 @@ def test_without_the_package_or_pyzmq_the_script_says_what_is_missing(
     shim.fsapi("na", stream, None, "status")
     assert stream.text == f"-ERR {problem}\n"
     shim.runtime("")
-    shim.handler(None, "")
+    session = Session()
+    shim.handler(session, "ivr")
+    assert session.variables == {"event_zmq_status": "unavailable"}
     assert shim.xml_fetch(lookup(), "") == entry.NOT_FOUND
 
 

@@ -415,6 +415,20 @@ def test_a_slow_handler_keeps_nobody_waiting(service: Service, asker: Asker) -> 
     assert asker.receive()["id"] == "slow"
 
 
+def test_two_hundred_functions_run_at_once(service: Service, asker: Asker) -> None:
+    """As a service has it by itself: with each of 200 calls waiting for all others."""
+    together = threading.Barrier(200)
+
+    @service.call("ivr")
+    def ivr(call: Call) -> None:
+        together.wait(SECONDS)
+
+    for number in range(200):
+        asker.send("dialplan.call", call_params(), number)
+    answers = asker.answers(range(200))
+    assert all("result" in answer for answer in answers.values())
+
+
 def test_there_are_so_many_threads_and_no_more(context: Context) -> None:
     service = Service("tcp://127.0.0.1:*", threads=3, max_wait_seconds=SECONDS)
     release, running, most = threading.Event(), set[int](), list[int]()

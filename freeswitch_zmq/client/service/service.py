@@ -32,8 +32,8 @@ class Service:
         endpoint: where it listens, `tcp://ADDRESS:PORT` or `ipc://PATH`; the switch has it as `endpoint`. Without
             `keys` all who can connect there may ask, for password hashes, too: keep it on the machine.
         connect: connect there instead, to the other side of a queue that has several copies of a service behind it.
-        threads: handlers that are functions run in so many threads at most. Of those who wait for one the latest is
-            first, so that in an overload not everybody is answered too late.
+        threads: handlers that are functions run in so many threads at most, begun as they are needed. Of those who
+            wait for one the latest is first, so that in an overload not everybody is answered too late.
         max_pending: requests at the same time, those included that wait for a thread; beyond, or when they are 64 MB
             together, the answer is -32004.
         max_wait_seconds: seconds that a request waits for a thread; then the answer is -32004 and its handler is not
@@ -59,7 +59,7 @@ class Service:
         endpoint: str,
         *,
         connect: bool = False,
-        threads: int = 32,
+        threads: int = 256,
         max_pending: int = 10_000,
         max_wait_seconds: float = 2.0,
         stop_seconds: float = 5.0,
