@@ -155,7 +155,7 @@ def test_what_is_not_allowed_or_not_there_is_not_done(start: Start, tmp_path: Pa
         },
         "no argument in the end": {"actions": [["set", "color=red"], ["log", "%[\\sx"]]},
         "an expression in quotes": {"actions": [["set", "color=red"], ["log", f"info $'{{'system(touch {evil})}}"]]},
-        "an open brace": {"actions": [["set", "color=red"], ["log", "{"]]},
+        "an open brace": {"actions": [["set", "color=red"], ["playback", "{"]]},
         "a program as a file": {"actions": [["set", "color=red"], ["log", f"/x;touch {evil};#.shell_stream"]]},
         "a list": [["set", "color=red"]],
         "something else": {"actions": [["set", "color=red"]], "then": []},
@@ -164,9 +164,9 @@ def test_what_is_not_allowed_or_not_there_is_not_done(start: Start, tmp_path: Pa
             {"jsonrpc": "2.0", "id": request["id"], "result": {"variables": {"color": "red"}}, "error": {"code": 1}}
         ).encode(),
     }
-    trusted = {"": {"actions": [["log", f"info ${{system(touch {meant})}}"]]}}
+    trusted = {"": {"actions": [["log", "{"], ["log", f"info ${{system(touch {meant})}}"]]}}
     with ServiceDouble(by_args(answers)) as service, ServiceDouble(by_args(trusted)) as trusting:
-        allowed = "set,log,transfer,no_such_application"
+        allowed = "set,log,playback,transfer,no_such_application"
         asked = start(
             callout(service.endpoint, allow_applications=allowed),
             callout(trusting.endpoint, name="trusting", allow_applications="log", allow_expressions="true"),
