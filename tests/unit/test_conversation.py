@@ -12,6 +12,7 @@ import zmq
 
 from freeswitch_zmq.errors import CommandTimeout
 from freeswitch_zmq.module.asking.backend import BackendOptions
+from freeswitch_zmq.module.callouts import conversation as conversation_module
 from freeswitch_zmq.module.callouts.callout import Callout
 from freeswitch_zmq.module.callouts.conversation import Conversation
 from freeswitch_zmq.module.callouts.hangups import Hangups
@@ -318,3 +319,18 @@ def test_a_call_that_hangs_up_after_a_reload_is_told_to_the_new_service() -> Non
         assert first.converse() == "ok"
         wait_for(lambda: second.asked("dialplan.hangup"), "the hang-up")
         assert first.asked("dialplan.hangup") == []
+
+
+def test_a_call_goes_on_though_the_thread_that_has_it_answered_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation_module, "OVERDUE_SECONDS", 0.05)
+    with Called(lambda request: {}, timeout_ms=50) as called:
+        release, requester = threading.Event(), called.callout.requester
+        keep_time = requester._keep_time
+        monkeypatch.setattr(requester, "_keep_time", lambda now: release.wait(60.0) and keep_time(now))
+        requester.wake()
+        try:
+            assert called.converse() == "timeout"
+        finally:
+            release.set()
+        wait_for(lambda: requester.abandoned + sum(requester.by_status.values()) == 1, "it to find out")
+        assert requester.pending == 0

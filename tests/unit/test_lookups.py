@@ -10,6 +10,7 @@ import zmq
 
 from freeswitch_zmq.module.asking import backend as backend_module
 from freeswitch_zmq.module.asking.backend import BackendOptions
+from freeswitch_zmq.module.lookups import binding as binding_module
 from freeswitch_zmq.module.lookups import cache as cache_module
 from freeswitch_zmq.module.lookups.asked import Asked
 from freeswitch_zmq.module.lookups.binding import XmlBinding
@@ -149,6 +150,25 @@ def test_an_error_and_nobody_there() -> None:
     with Bound(endpoint=f"tcp://127.0.0.1:{free_port()}", timeout_ms=100) as bound:
         assert bound.lookups.fetch(asked()) is None
         assert bound.counted() == {"failed": 1}
+
+
+def test_a_lookup_goes_on_though_the_thread_that_has_it_answered_is_stuck(
+    monkeypatch: pytest.MonkeyPatch, switch: FakeSwitch
+) -> None:
+    monkeypatch.setattr(binding_module, "OVERDUE_SECONDS", 0.05)
+    with Bound(lambda request: None, timeout_ms=50) as bound:
+        release, requester = threading.Event(), bound.bindings[0].requester
+        keep_time = requester._keep_time
+        monkeypatch.setattr(requester, "_keep_time", lambda now: release.wait(60.0) and keep_time(now))
+        requester.wake()
+        try:
+            assert bound.lookups.fetch(asked()) is None
+        finally:
+            release.set()
+        wait_for(lambda: requester.abandoned + sum(requester.by_status.values()) == 1, "it to find out")
+        counted = bound.bindings[0].counted()
+        assert (counted["failed"], counted["pending"]) == (1, 0)
+        assert "the thread that asks did not answer" in str(switch.lines)
 
 
 def test_own_configuration_and_other_sections_are_not_asked_for() -> None:

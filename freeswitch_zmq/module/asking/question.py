@@ -10,7 +10,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from freeswitch_zmq.jsonrpc import request
 
-__all__ = ["ERROR", "INVALID", "OK", "TIMEOUT", "UNAVAILABLE", "Outcome", "Question"]
+__all__ = ["ERROR", "INVALID", "OK", "OVERDUE_SECONDS", "TIMEOUT", "UNAVAILABLE", "Outcome", "Question"]
 
 OK = "ok"
 TIMEOUT = "timeout"
@@ -21,6 +21,9 @@ INVALID = "invalid"
 """The answer can't be used."""
 ERROR = "error"
 """The answer was an error."""
+
+OVERDUE_SECONDS = 1.0
+"""A question is settled in time. How much later it is given up, whatever became of the thread that has it answered."""
 
 Read = Callable[[Any], Any]
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Callable, Optional
 
 from freeswitch_zmq.dialplan_answer import Turn
-from freeswitch_zmq.module.asking.question import OK, UNAVAILABLE, Outcome, Question
+from freeswitch_zmq.module.asking.question import OK, OVERDUE_SECONDS, UNAVAILABLE, Outcome, Question
 from freeswitch_zmq.module.callouts.callout import Callout
 from freeswitch_zmq.module.callouts.hangups import Hangups
 from freeswitch_zmq.module.callouts.leg import Leg
@@ -17,9 +17,6 @@ __all__ = ["Conversation"]
 
 LOOK_SECONDS = 1.0
 """How soon a hang-up is noticed of which no event comes; by its event it is noticed at once."""
-
-GRACE_SECONDS = 0.25
-"""The requester settles a question in time. How much later it is given up whatever became of the requester's thread."""
 
 HANGUP_SECONDS = 2.0
 """How long the notice about a hang-up is held for a service that is not there at the moment."""
@@ -104,7 +101,7 @@ class Conversation:
 
     def _wait(self, callout: Callout, question: Question, until: float) -> Optional[Outcome]:
         while True:
-            left = until + GRACE_SECONDS - time.monotonic()
+            left = until + OVERDUE_SECONDS - time.monotonic()
             outcome = question.wait(max(0.0, min(LOOK_SECONDS, left)))
             if outcome is not None:
                 return outcome

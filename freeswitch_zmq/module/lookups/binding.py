@@ -11,7 +11,7 @@ import zmq
 
 from freeswitch_zmq.module.asking.backend import BackendOptions
 from freeswitch_zmq.module.asking.complaints import Complaints
-from freeswitch_zmq.module.asking.question import INVALID, OK, TIMEOUT, Outcome
+from freeswitch_zmq.module.asking.question import INVALID, OK, OVERDUE_SECONDS, TIMEOUT, Outcome
 from freeswitch_zmq.module.asking.requester import Requester
 from freeswitch_zmq.module.lookups.asked import Asked
 from freeswitch_zmq.module.lookups.cache import Cache
@@ -19,9 +19,6 @@ from freeswitch_zmq.module.schema import XmlBindingConfig
 from freeswitch_zmq.xml_document import check_document
 
 __all__ = ["XmlBinding"]
-
-GRACE_SECONDS = 0.25
-"""The requester settles a question in time; a moment more for that, whatever becomes of its thread."""
 
 
 class XmlBinding:
@@ -64,7 +61,7 @@ class XmlBinding:
         seconds, flushes = self.config.timeout_ms / 1000, self.cache.flushes
         read = partial(self._read, asked.section)
         question = self.requester.ask("xml.fetch", asked.as_params(), seconds, read)
-        outcome = question.wait(seconds + GRACE_SECONDS)
+        outcome = question.wait(seconds + OVERDUE_SECONDS)
         if outcome is None:
             self.requester.drop(question)
             outcome = Outcome(TIMEOUT, problem="the thread that asks did not answer")
