@@ -28,7 +28,7 @@ TAKE_AT_MOST = 500
 SEND_AT_MOST = 32
 """Events taken in one round, and sent at a time. Taking one costs a tenth of sending one."""
 
-FULL_ROUNDS = 100
+FULL_ROUNDS = 30
 """After so many rounds in a row that found TAKE_AT_MOST, taking goes first: FreeSWITCH's queue must not fill up. Until
 then a round sends for as long as it took: what was taken should not wait for what is just coming in."""
 
