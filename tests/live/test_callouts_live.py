@@ -46,7 +46,7 @@ TICKS_BEFORE, TICKS_MEANWHILE, TICKS_A_SECOND = 1000, 4000, 1000
 DONE_SECONDS = 2.0
 """After the start of the last of many calls to a service that takes half a second (issue 5)."""
 
-EVENT_MS = 50.0
+EVENT_MS = 100.0
 """By how much half of all events may come later than over mod_event_socket, whose handler is C: while all calls begin
 and end FreeSWITCH itself hands events over 40 to 200 ms late, as much when they only sleep for half a second."""
 
